@@ -254,8 +254,9 @@ lf_status lf_adapter_apply_sum(lf_adapter **out, const lf_adapter_file *const *f
 lf_status lf_adapter_set_scale(lf_adapter *a, double scale, lf_err *err);
 /* Writes the adapter that f was opened from, at the size that `a` (applied from f) has now, into the folder `dir`
  * (aside, then renamed): what is scaled in fp32, all else as it stands in f's folder, lora_ft.json with
- * "adapter_scale". */
-lf_status lf_adapter_save_scaled(const lf_adapter *a, const lf_adapter_file *f, const char *dir, lf_err *err);
+ * "adapter_scale", and the card with the scale and `results`, a sentence. */
+lf_status lf_adapter_save_scaled(const lf_adapter *a, const lf_adapter_file *f, const char *dir, const char *results,
+                                 lf_err *err);
 
 /* W += scaling * (B A) (delta form included), its rows scaled to their magnitudes (DoRA), in double, rounded once; for
  * merge. Signature of lf_merge_fn's work. */

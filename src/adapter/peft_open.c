@@ -17,14 +17,26 @@ static lf_status read_facts(lf_adapter_file *f, lf_err *err) {
     return rc;
 }
 
+/* A run's folder has the adapter in one of its own. */
+static lf_status no_config(const lf_adapter_file *f, lf_err *err) {
+    char *below = lf_path_join(f->dir, "adapter");
+    if (!below) return lf_no_memory(err, "reading the adapter %s", f->dir);
+    const bool is_there = lf_is_file_in(below, LF_PEFT_CONFIG) || lf_is_file_in(below, LF_ADAPTER_FACTS);
+    const lf_status rc =
+        is_there
+            ? lf_fail(err, LF_ENOTFOUND, "%s: there is no " LF_PEFT_CONFIG " in it; did you mean %s?", f->dir, below)
+            : lf_fail(err, LF_ENOTFOUND,
+                      "%s: there is no " LF_PEFT_CONFIG " in it; is this the folder of a PEFT adapter?", f->dir);
+    lf_free(below);
+    return rc;
+}
+
 static lf_status check_files(lf_adapter_file *f, lf_err *err) {
     if (!lf_is_dir(f->dir))
         return lf_fail(err, LF_ENOTFOUND,
                        "%s: no such adapter folder (expected one with " LF_PEFT_CONFIG " and " LF_PEFT_WEIGHTS ")",
                        f->dir);
-    if (!f->head_only && !lf_is_file(f->config_path))
-        return lf_fail(err, LF_ENOTFOUND,
-                       "%s: there is no " LF_PEFT_CONFIG " in it; is this the folder of a PEFT adapter?", f->dir);
+    if (!f->head_only && !lf_is_file(f->config_path)) return no_config(f, err);
     if (lf_is_file(f->weights_path)) return LF_OK;
     if (lf_is_file_in(f->dir, "adapter_model.bin"))
         return lf_fail(err, LF_EUNSUPPORTED,

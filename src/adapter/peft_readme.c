@@ -37,23 +37,25 @@ static void add_imports(lf_string *t, const lf_adapter_facts *f, const char *loa
 /* A classifier's class looks for the tower's weights below "vision_model.", and for its sizes in a vision_config:
  * neither is in the folder of a tower, so it is read by its own class and put in its place. */
 static void add_tower(lf_string *t, const lf_adapter_facts *f, const char *loader, const char *kind) {
-    lf_string_add(t,
-                  "tower = %sVisionModel.from_pretrained(BASE)  # %s.from_pretrained cannot read it\n"
-                  "base = %s(%sConfig(\n    vision_config=tower.config.to_dict(),\n    ",
-                  kind, loader, loader, kind);
+    lf_string_add(
+        t,
+        "tower = %sVisionModel.from_pretrained(BASE, dtype=\"float32\")  # %s.from_pretrained cannot read it\n"
+        "base = %s(%sConfig(\n    vision_config=tower.config.to_dict(),\n    ",
+        kind, loader, loader, kind);
     add_labels(t, f);
     lf_string_add(t, ")).to(tower.dtype)\nbase.vision_model = tower\n");
 }
 
+/* In float32, as here: weights are kept in it whatever the file has, and a base in bf16 has other probabilities. */
 static void add_base(lf_string *t, const lf_adapter_facts *f, const char *loader) {
     lf_string_add(t, "base = %s.from_pretrained(", loader);
     if (!f->head) {
-        lf_string_add(t, "BASE)\n");
+        lf_string_add(t, "BASE, dtype=\"float32\")\n");
         return;
     }
-    lf_string_add(t, f->id2label ? "\n    BASE, " : "BASE, ");
+    lf_string_add(t, "\n    BASE, ");
     add_labels(t, f);
-    lf_string_add(t, f->id2label ? ",\n    ignore_mismatched_sizes=True)\n" : ", ignore_mismatched_sizes=True)\n");
+    lf_string_add(t, ",\n    dtype=\"float32\", ignore_mismatched_sizes=True)\n");
 }
 
 /* Rows of an embedding of tokens that has grown; 0: it has not. */

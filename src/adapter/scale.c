@@ -51,7 +51,7 @@ lf_status lf_adapter_set_scale(lf_adapter *a, double scale, lf_err *err) {
 typedef struct scaled {
     const lf_adapter *a;
     const lf_adapter_file *f;
-    const char *dir;
+    const char *dir, *results;
 } scaled;
 
 /* The module whose lora_B this tensor is; NULL: it is another tensor, which stays as it is. */
@@ -101,28 +101,40 @@ static lf_status write_tensors(const scaled *s, lf_err *err) {
 }
 
 /* Of an adapter that was rewound before, the product. */
+static double whole_scale(const scaled *s) {
+    const cJSON *before = cJSON_GetObjectItemCaseSensitive(s->f->facts, "adapter_scale");
+    return s->a->scale * (cJSON_IsNumber(before) ? before->valuedouble : 1);
+}
+
 static lf_status write_facts(const scaled *s, lf_err *err) {
     lf_obj o = lf_obj_of(s->f->facts ? cJSON_Duplicate(s->f->facts, true) : cJSON_CreateObject());
-    const cJSON *before = cJSON_GetObjectItemCaseSensitive(s->f->facts, "adapter_scale");
-    const double scale = s->a->scale * (cJSON_IsNumber(before) ? before->valuedouble : 1);
+    const double scale = whole_scale(s);
     lf_obj_drop(&o, "adapter_scale");
     lf_obj_number(&o, "adapter_scale", scale);
     return lf_obj_write_in(&o, s->dir, LF_ADAPTER_FACTS, true, err);
 }
 
+static lf_status write_card(const scaled *s, lf_err *err) {
+    char *more = lf_format("\nIts updates are λ = %g of those that were trained (`lora-ft rewind`). %s\n",
+                           whole_scale(s), s->results);
+    const lf_status rc =
+        more ? lf_card_copy(s->f->dir, s->dir, more, err) : lf_no_memory(err, "writing the adapter %s", s->dir);
+    lf_free(more);
+    return rc;
+}
+
 /* What else belongs to an adapter: PEFT's configuration, the card, and a tokenizer that came with it. */
 static lf_status copy_rest(const scaled *s, lf_err *err) {
     lf_status rc;
-    if ((rc = lf_copy_if_there(s->f->dir, s->dir, LF_PEFT_CONFIG, err)) ||
-        (rc = lf_card_copy(s->f->dir, s->dir, NULL, err)))
-        return rc;
+    if ((rc = lf_copy_if_there(s->f->dir, s->dir, LF_PEFT_CONFIG, err)) || (rc = write_card(s, err))) return rc;
     return lf_tokenizer_copy_files(s->f->dir, s->dir, err);
 }
 
-lf_status lf_adapter_save_scaled(const lf_adapter *a, const lf_adapter_file *f, const char *dir, lf_err *err) {
+lf_status lf_adapter_save_scaled(const lf_adapter *a, const lf_adapter_file *f, const char *dir, const char *results,
+                                 lf_err *err) {
     char *aside = lf_name_beside(dir, "tmp");
     if (!aside) return lf_no_memory(err, "writing the adapter %s", dir);
-    const scaled s = {a, f, aside};
+    const scaled s = {a, f, aside, results};
     lf_status rc = lf_mkdir_p(aside, err);
     if (!rc && !(rc = write_tensors(&s, err)) && !(rc = write_facts(&s, err)) && !(rc = copy_rest(&s, err)))
         rc = lf_replace_dir(aside, dir, err);

@@ -1,6 +1,7 @@
 #define _XOPEN_SOURCE 700
 #include "signals.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
@@ -25,12 +26,20 @@ static bool is_an_echo(pid_t from) {
     return first && heard[!own];
 }
 
+/* A pipe that is full, or a terminal that is held, does not keep it. */
+static void end_at_once(void) {
+    static const char word[] = "\nlora-ft: asked twice, ended at once; what was whole before stays\n";
+    struct pollfd to = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&to, 1, 0) == 1 && (to.revents & POLLOUT)) (void)!write(STDERR_FILENO, word, sizeof word - 1);
+    _exit(lf_status_exit_code(LF_EINTERRUPTED));
+}
+
 static void interrupt(pid_t from) {
-    if (!is_an_echo(from) && !lf_interrupt()) _exit(lf_status_exit_code(LF_EINTERRUPTED));
+    if (!is_an_echo(from) && !lf_interrupt()) end_at_once();
 }
 
 static void terminate(pid_t from) {
-    if (!is_an_echo(from) && !lf_terminate()) _exit(lf_status_exit_code(LF_EINTERRUPTED));
+    if (!is_an_echo(from) && !lf_terminate()) end_at_once();
 }
 
 static void hang_up(pid_t from) {

@@ -161,6 +161,28 @@ void lf_choices_text(const char *choices, char *out, size_t size) {
     }
 }
 
+/* "output" takes a word, "output_file" the file: who gives one a file meant the other. */
+static const lf_key *file_beside(const lf_key *key) {
+    const size_t n = strlen(key->name);
+    for (size_t i = 0; i < lf_n_keys; i++) {
+        const lf_key *k = &lf_keys[i];
+        if (k->type == LF_KEY_PATH && (k->verbs & key->verbs) == key->verbs && !strncmp(k->name, key->name, n) &&
+            k->name[n] == '_')
+            return k;
+    }
+    return NULL;
+}
+
+static lf_status no_such_choice(const char *text, const lf_key *key, const lf_place *place) {
+    char known[512], flag[64] = "";
+    lf_choices_text(key->choices, known, sizeof known);
+    const lf_key *file = strpbrk(text, "./") ? file_beside(key) : NULL;
+    if (!file) return lf_place_fail(place, "expected one of %s, found '%.200s'", known, text);
+    if (file->aliases) snprintf(flag, sizeof flag, "-%.1s or ", file->aliases);
+    return lf_place_fail(place, "expected one of %s, found '%.200s'; a file is given as %s--%s", known, text, flag,
+                         file->name);
+}
+
 static lf_status check_choice(cJSON **json, const lf_key *key, const lf_place *place) {
     const char *list = key->choices, *text = NULL;
     lf_choice c;
@@ -175,9 +197,7 @@ static lf_status check_choice(cJSON **json, const lf_key *key, const lf_place *p
         snprintf(value, sizeof value, "%.*s", c.value.length, c.value.start);
         return lf_value_replace(json, cJSON_CreateString(value), place->err);
     }
-    char known[512];
-    lf_choices_text(key->choices, known, sizeof known);
-    return lf_place_fail(place, "expected one of %s, found '%.200s'", known, text);
+    return no_such_choice(text, key, place);
 }
 
 /* Each of a list. A choice that is read as nothing ("none=") stands alone and makes the list empty; what is there

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/csv.h"
 #include "base/file.h"
@@ -22,7 +23,7 @@ static lf_status write_jsonl(const lf_predictions *p, FILE *f, lf_err *err) {
     return rc;
 }
 
-/* With `json`: one object, that holds the predictions or names the file that does. */
+/* One object, that holds the predictions or names the file that does. */
 static lf_status print_object(const lf_predictions *p, const char *path, FILE *out, lf_err *err) {
     lf_obj o = lf_obj_new(), list = lf_list_new();
     lf_status rc = LF_OK;
@@ -105,21 +106,39 @@ static lf_status write_csv(const lf_predictions *p, FILE *f, lf_err *err) {
 
 /* ---- where to ---- */
 
-static lf_status write_lines(const lf_predictions *p, const char *format, FILE *f, lf_err *err) {
-    return strcmp(format, "csv") == 0 ? write_csv(p, f, err) : write_jsonl(p, f, err);
+static lf_status write_whole(const lf_predictions *p, FILE *f, lf_err *err) { return print_object(p, NULL, f, err); }
+
+/* The choices of the key output; each is also the ending of a file in it. */
+static const struct format {
+    const char *name;
+    lf_status (*write)(const lf_predictions *p, FILE *f, lf_err *err);
+} formats[] = {{"jsonl", write_jsonl}, {"csv", write_csv}, {"json", write_whole}};
+
+static const struct format *format_named(const char *name) {
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (strcasecmp(formats[i].name, name) == 0) return &formats[i];
+    return NULL;
 }
 
-static lf_status write_file(const lf_predictions *p, const char *format, const char *path, lf_err *err) {
+/* What was asked for; else what the file's name ends in, if that is a format; else the key's default. */
+static const struct format *format_of(const lf_config *cfg, const char *path) {
+    const char *dot = path && !lf_cfg_is_given(cfg, LF_output) ? strrchr(path, '.') : NULL;
+    const struct format *f = dot ? format_named(dot + 1) : NULL;
+    return f ? f : format_named(lf_cfg_str(cfg, LF_output));
+}
+
+static lf_status write_file(const lf_predictions *p, const struct format *format, const char *path, lf_err *err) {
     lf_atomic_file file;
     lf_status rc = lf_atomic_open(&file, path, err);
     if (rc) return rc;
-    if (!(rc = write_lines(p, format, file.f, err))) return lf_atomic_commit(&file, err);
+    if (!(rc = format->write(p, file.f, err))) return lf_atomic_commit(&file, err);
     lf_atomic_abort(&file);
     return rc;
 }
 
 lf_status lf_predictions_deliver(const lf_predictions *p, const lf_config *cfg, FILE *out, lf_err *err) {
-    const char *const path = lf_cfg_str(cfg, LF_output_file), *const format = lf_cfg_str(cfg, LF_output);
+    const char *const path = lf_cfg_str(cfg, LF_output_file);
+    const struct format *format = format_of(cfg, path);
     if (path) {
         const lf_status rc = write_file(p, format, path, err);
         if (rc) return rc;
@@ -127,5 +146,5 @@ lf_status lf_predictions_deliver(const lf_predictions *p, const lf_config *cfg, 
     }
     if (lf_cfg_bool(cfg, LF_json)) return print_object(p, path, out, err);
     if (!path && lf_columns_of(out) && !lf_cfg_is_given(cfg, LF_output)) return lf_predictions_table(p, out, err);
-    return path ? LF_OK : write_lines(p, format, out, err);
+    return path ? LF_OK : format->write(p, out, err);
 }

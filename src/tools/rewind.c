@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/string.h"
 #include "task/source.h"
 #include "task/update_ratio.h"
 
@@ -116,14 +117,31 @@ static lf_status open_data(lf_rewinding *r, lf_task *t, lf_err *err) {
     return LF_OK;
 }
 
+static void time_text(char *buf, size_t size, double seconds) {
+    const long s = (long)(seconds + 0.5);
+    snprintf(buf, size, s < 120 ? "%ld s" : "%ld min", s < 120 ? s : (s + 30) / 60);
+}
+
+/* Before point i is measured; i points took `spent` seconds. The keys are said once, where it will take long. */
+static void say_point(const lf_rewinding *r, int64_t i, double spent) {
+    enum { LONG = 120 };
+    char left[32], more[64] = "";
+    const double expected = i ? spent / (double)i * (double)(r->n - i) : 0;
+    time_text(left, sizeof left, expected);
+    if (i) snprintf(more, sizeof more, "; about %s left", left);
+    lf_info("lambda %g, %lld of %lld%s", r->points[i].lambda, (long long)i + 1, (long long)r->n, more);
+    if (i == 1 && expected > LONG) lf_info("max_samples and max_forgetting_samples, or fewer lambdas, make it shorter");
+}
+
 static lf_status measure_all(lf_rewinding *r, lf_opened *o, lf_task *t, lf_err *err) {
     const data_of on = {LF_DATA_EVAL, r->apart ? LF_DATA_BASE_EVAL : LF_DATA_BASE};
     lf_base_score before;
     lf_status rc = lf_task_measure_base(t, on.base, &before, err);
     r->compares = !rc && lf_opened_base_answers(o);
     if (r->compares) rc = lf_task_answer_before(t, &r->untouched, NULL, &r->answers, err);
+    const double began = lf_now();
     for (int64_t i = 0; i < r->n && !rc; i++) {
-        lf_info("lambda %g, %lld of %lld", r->points[i].lambda, (long long)i + 1, (long long)r->n);
+        say_point(r, i, lf_now() - began);
         rc = measure(r, &r->points[i], o, t, on, err);
     }
     return rc;
@@ -171,6 +189,17 @@ static int64_t at_lambda(const lf_rewinding *r, double lambda) {
     return i;
 }
 
+/* Chosen on some examples, a size may ask too much on others. */
+static void say_if_not_met(const lf_rewinding *r) {
+    const lf_rewind_point *p = &r->judged[0];
+    const lf_metric *cost = lf_metric_in_role(r->yardstick, LF_ROLE_COST);
+    if (!r->n_judged || r->chosen < 0 || lf_cfg_is_set(r->cfg, LF_lambda) || is_allowed(r, p)) return;
+    lf_warn("on %s lambda %g forgets %.4g %s and keeps %.4g: not what %s asks for; try a smaller lambda, or more "
+            "examples to choose it on (forgetting_data, max_forgetting_samples)",
+            r->judged_on, p->lambda, cost->scale * p->outcome.cost, cost->unit, in_role(r, p, LF_ROLE_KEPT),
+            r->chosen_by);
+}
+
 static lf_status none_allowed(const lf_rewinding *r, lf_err *err) {
     const lf_key_id key = lf_cfg_is_set(r->cfg, LF_max_forgetting) ? LF_max_forgetting : LF_min_retention;
     const lf_metric *cost = lf_metric_in_role(r->yardstick, LF_ROLE_COST);
@@ -214,6 +243,24 @@ static lf_status check_output(const lf_rewinding *r, const char *adapter, lf_err
                        adapter);
 }
 
+/* For the card: what the size that is written did, on the data that judge it. */
+static char *results_text(const lf_rewinding *r) {
+    static const char *const bases[] = {"base_before", "base_after"};
+    const lf_rewind_point *p = r->n_judged ? &r->judged[0] : &r->points[r->chosen];
+    const char *names[] = {
+        lf_metric_in_role(r->yardstick, r->n_judged && r->has_test ? LF_ROLE_TEST_GAIN : LF_ROLE_GAIN)->name, bases[0],
+        bases[1], lf_metric_in_role(r->yardstick, LF_ROLE_COST)->name,
+        lf_metric_in_role(r->yardstick, LF_ROLE_KEPT)->name};
+    lf_string t = {0};
+    lf_string_add(&t, "Measured on %s", r->judged_on);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const double value = lf_rewind_figure(p, names[i]);
+        if (isfinite(value)) lf_string_add(&t, "%s %s %.6g", i ? "," : ":", names[i], value);
+    }
+    lf_string_add(&t, "; it was chosen by %s.", r->chosen_by);
+    return lf_string_take(&t);
+}
+
 static lf_status write_adapter(lf_rewinding *r, lf_opened *o, const char *adapter, lf_err *err) {
     lf_status rc;
     if (r->chosen < 0) {
@@ -221,9 +268,12 @@ static lf_status write_adapter(lf_rewinding *r, lf_opened *o, const char *adapte
             "no adapter is written: the curve has no knee; choose one with lambda, max_forgetting or min_retention");
         return LF_OK;
     }
-    if ((rc = lf_adapter_set_scale(o->adapted.adapter, r->points[r->chosen].lambda, err)) ||
-        (rc = lf_adapter_save_scaled(o->adapted.adapter, o->adapted.file, adapter, err)))
-        return rc;
+    char *results = results_text(r);
+    rc = results ? lf_adapter_set_scale(o->adapted.adapter, r->points[r->chosen].lambda, err)
+                 : lf_no_memory(err, "writing the adapter %s", adapter);
+    if (!rc) rc = lf_adapter_save_scaled(o->adapted.adapter, o->adapted.file, adapter, results, err);
+    lf_free(results);
+    if (rc) return rc;
     r->adapter_dir = lf_strdup(adapter);
     return r->adapter_dir ? LF_OK : lf_no_memory(err, "a path");
 }
@@ -235,6 +285,7 @@ static lf_status conclude(lf_rewinding *r, lf_opened *o, lf_task *t, const char 
     const lf_status wished = choose(r, err);
     lf_status rc = wished ? LF_OK : judge(r, o, t, err);
     if (rc) return rc;
+    say_if_not_met(r);
     if (r->dir && ((rc = lf_mkdir_p(r->dir, err)) || (rc = lf_rewind_files(r, err)))) return rc;
     if (wished || (r->dir && (rc = write_adapter(r, o, adapter, err)))) return wished ? wished : rc;
     if (lf_cfg_bool(r->cfg, LF_json)) return lf_rewind_json(r, out, err);

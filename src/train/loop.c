@@ -19,7 +19,7 @@ typedef struct loop {
     lf_step_word word; /* of the step that is done; failed data, and nothing else, may have ended the run */
     lf_rank_times times;
     lf_stuck stuck;
-    bool said_stuck;
+    bool said_stuck, said_above;
     lf_err log_failure; /* of a row that could not be written; zeros: none */
 } loop;
 
@@ -167,25 +167,35 @@ static void tell(const loop *l, const cJSON *row) {
                     row);
 }
 
-/* A row that cannot be written ends the run, but after the step, with a checkpoint. */
-static lf_status put_row(loop *l, lf_obj *row, lf_err *err) {
-    lf_err why = {0};
-    tell(l, row->json);
-    const lf_status rc = lf_metrics_write(&l->run->metrics, lf_obj_take(row), &why);
-    if (rc != LF_EIO || l->run->progress.step == 0) return rc ? lf_fail(err, rc, "%s", why.message) : LF_OK;
-    l->log_failure = why;
-    return LF_OK;
+static void warn_if_above(loop *l) {
+    if (l->said_above || !lf_stuck_is_above(&l->stuck)) return;
+    l->said_above = true;
+    lf_warn("step %lld: the loss has been above %.3g from step %lld on, far above that of a guess or of the start: the "
+            "learning_rate is likely too high",
+            (long long)l->run->progress.step, lf_stuck_bar(&l->stuck), (long long)l->stuck.above_from);
 }
 
-static void warn_if_stuck(loop *l, const lf_obj *row) {
+static void warn_if_stuck(loop *l) {
     char how[160];
-    lf_stuck_row(&l->stuck, row->json);
     if (l->said_stuck || !lf_stuck_how(&l->stuck, how, sizeof how)) return;
     l->said_stuck = true;
     lf_warn("step %lld: nothing is learned: %s; end it, and look at the data (more than one class? labels in order?), "
             "or try "
             "a lower learning_rate, warmup_steps or a smaller max_grad_norm",
             (long long)l->run->progress.step, how);
+}
+
+/* A row that cannot be written ends the run, but after the step, with a checkpoint. */
+static lf_status put_row(loop *l, lf_obj *row, lf_err *err) {
+    lf_err why = {0};
+    lf_stuck_row(&l->stuck, row->json);
+    warn_if_stuck(l);
+    warn_if_above(l);
+    tell(l, row->json);
+    const lf_status rc = lf_metrics_write(&l->run->metrics, lf_obj_take(row), &why);
+    if (rc != LF_EIO || l->run->progress.step == 0) return rc ? lf_fail(err, rc, "%s", why.message) : LF_OK;
+    l->log_failure = why;
+    return LF_OK;
 }
 
 static lf_status log_step(loop *l, lf_err *err) {
@@ -199,7 +209,6 @@ static lf_status log_step(loop *l, lf_err *err) {
     lf_obj_number(&row, "grad_norm", l->grad_norm);
     lf_terms_log(&row, w->terms);
     run->progress.since_log = (lf_window){0};
-    warn_if_stuck(l, &row);
     lf_rank_times_say(&l->times);
     return put_row(l, &row, err);
 }

@@ -8,12 +8,12 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-enum { MANY = 20 };                                /* steps */
-static const double near = 0.02, well_below = 0.9; /* shares of the loss of a guess */
+enum { MANY = 20 };                                                  /* steps */
+static const double near = 0.02, well_below = 0.9, well_above = 1.5; /* shares of the loss of a guess */
 
 lf_stuck lf_stuck_begin(double chance) {
     const double guess = chance > 0 && chance < 1 ? -log(chance) : chance > 1 ? log(chance) : NAN;
-    return (lf_stuck){.guess = guess, .least = INFINITY, .zero_from = -1, .at_guess_from = -1};
+    return (lf_stuck){.guess = guess, .least = INFINITY, .zero_from = -1, .at_guess_from = -1, .above_from = -1};
 }
 
 static void note(int64_t *from, bool is_so, int64_t step) {
@@ -23,15 +23,20 @@ static void note(int64_t *from, bool is_so, int64_t step) {
         *from = step;
 }
 
+double lf_stuck_bar(const lf_stuck *s) { return well_above * fmax(s->guess, s->start); }
+
 void lf_stuck_row(lf_stuck *s, const cJSON *row) {
     const cJSON *step = cJSON_GetObjectItemCaseSensitive(row, "step"),
                 *loss = cJSON_GetObjectItemCaseSensitive(row, "loss"),
-                *norm = cJSON_GetObjectItemCaseSensitive(row, "grad_norm");
+                *norm = cJSON_GetObjectItemCaseSensitive(row, "grad_norm"),
+                *eval = cJSON_GetObjectItemCaseSensitive(row, "eval_loss");
+    if (cJSON_IsNumber(step) && step->valuedouble == 0 && cJSON_IsNumber(eval)) s->start = eval->valuedouble;
     if (!cJSON_IsNumber(step) || !cJSON_IsNumber(loss)) return;
     s->step = (int64_t)step->valuedouble;
     note(&s->zero_from, cJSON_IsNumber(norm) && norm->valuedouble == 0, s->step);
     note(&s->at_guess_from, s->least < well_below * s->guess && fabs(loss->valuedouble - s->guess) <= near * s->guess,
          s->step);
+    note(&s->above_from, isfinite(s->guess) && loss->valuedouble > lf_stuck_bar(s), s->step);
     s->least = fmin(s->least, loss->valuedouble);
 }
 
@@ -45,6 +50,8 @@ bool lf_stuck_how(const lf_stuck *s, char *text, size_t size) {
         return false;
     return true;
 }
+
+bool lf_stuck_is_above(const lf_stuck *s) { return s->above_from >= 0 && s->step - s->above_from >= MANY; }
 
 lf_status lf_stuck_read(lf_stuck *s, const char *dir, lf_err *err) {
     char *path = lf_path_join(dir, "metrics.jsonl"), *text = NULL;

@@ -355,6 +355,19 @@ static void test_predict(void **state) {
     assert_int_equal(lf_file_read(&said, &n, text("%s/said.jsonl", root), &err), LF_OK);
     assert_non_null(strstr(said, "{\"text\": \"the film was good\", \"label\": \"pos\", \"score\": "));
     lf_free(said);
+    /* the file's ending says the format, unless that is given */
+    static const char *const forms[][2] = {
+        {"said.csv", "text,label,score\nthe film was good,pos,"},
+        {"said.CSV", "text,label,score\n"},
+        {"said.json", "{\"count\": 2, \"skipped\": 0, \"predictions\": [{\"text\": "},
+        {"said.csv --output jsonl", "{\"text\": \"the film was good\""}};
+    for (size_t k = 0; k < sizeof forms / sizeof *forms; k++) {
+        must(text("predict --model merged --data lines.txt --threads 1 -o %s", forms[k][0]), 0);
+        assert_int_equal(
+            lf_file_read(&said, &n, text("%s/%.*s", root, (int)strcspn(forms[k][0], " "), forms[k][0]), &err), LF_OK);
+        if (strncmp(said, forms[k][1], strlen(forms[k][1]))) fail_msg("%s: found %s", forms[k][0], said);
+        lf_free(said);
+    }
     /* each of several labels, and a number of a pair */
     o = json_of("predict --model pre/model --adapter several/adapter --data several.jsonl --threads 1 --json");
     one = cJSON_GetObjectItemCaseSensitive(o, "predictions")->child;

@@ -125,6 +125,8 @@ static void test_help_and_version(void **state) {
     assert_int_equal(o->code, 0);
     snprintf(version, sizeof version, "{\"version\": \"%s\"}\n", lf_version());
     assert_string_equal(o->out, version);
+    assert_bad_usage("predict model=m data=d --output pred.csv",
+                     "expected one of jsonl, csv, json, found 'pred.csv'; a file is given as -o or --output_file");
     assert_bad_usage("version now", "lora-ft version: unexpected 'now'");
     assert_bad_usage("report a b", "unexpected 'b' beside 'a'; report takes one folder");
     o = run("");

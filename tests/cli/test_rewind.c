@@ -97,6 +97,16 @@ static void the_written_adapter(void **state) {
     same_files("back.safetensors", "scaled.safetensors");
     same_files("back/adapter/adapter_config.json", "run/adapter/adapter_config.json");
     must(run_shell(text("grep -q '\"adapter_scale\":\\s*0.35' %s/back/adapter/lora_ft.json", root)), 0);
+    must(run_shell(text("grep 'λ = 0.35 of those that were trained' %s/back/adapter/README.md", root)), 0);
+    must(
+        run_shell(text("grep 'eval_accuracy .*, forgetting .*, retention .*chosen by lambda' %s/back/adapter/README.md "
+                       "|| cat %s/back/adapter/README.md",
+                       root, root)),
+        0);
+    must(run_shell(text("grep -q 'eval_accuracy .*, forgetting .*, retention .*chosen by lambda' "
+                        "%s/back/adapter/README.md",
+                        root)),
+         0);
     must(run_shell(text("head -1 %s/back/rewind.csv | grep -q '^lambda,eval_accuracy,' && test $(wc -l < "
                         "%s/back/rewind.csv) = 4 && test -f %s/back/rewind.gp",
                         root, root, root)),
@@ -108,6 +118,7 @@ static void the_written_adapter(void **state) {
          0);
     /* rewound twice is the product */
     must(run("rewind " MODEL "--adapter back/adapter --lambda 2 --lambdas 0 --output_dir twice " DATA), 0);
+    must(run_shell(text("grep -q 'lambda 2, 2 of 2; about .* left' %s/log", root)), 0);
     must(run_shell(text("grep -q '\"adapter_scale\":\\s*0.7' %s/twice/adapter/lora_ft.json", root)), 0);
 }
 
@@ -238,6 +249,8 @@ static void mistakes(void **state) {
     said("key 'adapter' is required");
     must(run("rewind " MODEL "--adapter run/adapter --data data/test"), 2);
     said("key 'forgetting_data' is required");
+    must(run("eval " MODEL "--adapter run --data data/test"), 3);
+    said("did you mean run/adapter?");
     must(run("train " MODEL "--train_data data --max_steps 2 --eval_strategy no --method head --output_dir headed"), 0);
     must(run("rewind " MODEL "--adapter headed/adapter --data data/test --forgetting_data base"), 2);
     said("a head alone");

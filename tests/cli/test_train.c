@@ -69,6 +69,31 @@ static void test_who_learns_nothing(void **state) {
     }
 }
 
+static void test_whose_rate_is_too_high(void **state) {
+    (void)state;
+    static const struct {
+        double chance, start; /* 0: nothing was judged before the first step */
+        double loss[4];
+        bool is;
+    } cases[] = {
+        {0.1, 0, {9, 9, 9, 9}, true},  {0.1, 2.3, {1, 30, 25, 28}, true}, {0.1, 2.3, {30, 30, 30, 2}, false},
+        {0.1, 9, {9, 9, 9, 9}, false}, {0.1, 0, {1, 1, 30, 30}, false},   {0.1, 0, {2.4, 2.5, 2.4, 2.6}, false},
+        {NAN, 1, {30, 30, 30}, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lf_stuck s = lf_stuck_begin(cases[i].chance);
+        for (int k = 0; k <= 4; k++) {
+            cJSON *row = cJSON_CreateObject();
+            cJSON_AddNumberToObject(row, "step", k * 10);
+            if (k || cases[i].start > 0)
+                cJSON_AddNumberToObject(row, k ? "loss" : "eval_loss", k ? cases[i].loss[k - 1] : cases[i].start);
+            lf_stuck_row(&s, row);
+            cJSON_Delete(row);
+        }
+        if (lf_stuck_is_above(&s) != cases[i].is) fail_msg("case %zu", i);
+    }
+}
+
 /* One class has nothing to tell apart: said while it runs, in its results, on its page, and in a sweep's table; also of
  * a run that was stopped on the way. */
 static void test_one_class_alone(void **state) {
@@ -79,6 +104,7 @@ static void test_one_class_alone(void **state) {
              "2>stuck.log"),
          0);
     must(run("version; grep -q 'nothing is learned: all gradients are exactly 0' stuck.log"), 0);
+    must(run("version; grep -q 'warning.*stuck: all gradients are exactly 0.*docs/troubleshooting.md' stuck.log"), 0);
     must(run("version; grep -q 'This run collapsed:.*exactly 0' stuck/report.html"), 0);
     must(run("train --model $M --train_data alone --threads 2 --logging_steps 5 --max_steps 40 --output_dir stuck "
              "--resume_from_checkpoint true"),
@@ -868,6 +894,7 @@ static void test_kl_of_all_weights(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_nothing_stays_of_what_is_replaced),
                                        cmocka_unit_test(test_who_learns_nothing),
+                                       cmocka_unit_test(test_whose_rate_is_too_high),
                                        cmocka_unit_test(test_one_class_alone),
                                        cmocka_unit_test(test_dry_run_says_what_it_takes),
                                        cmocka_unit_test(test_replay),

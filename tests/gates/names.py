@@ -11,7 +11,6 @@ EXCEPTIONS = {
     "examples/letters/font.c": (["head"], SAME_WORD + ": a table of a font file"),
     "sweep/grid.c": (["linear"], SAME_WORD + ": how a list of values is spaced"),
     "task/task_language.c": (["head"], SAME_WORD + ": a value of the key `method`"),
-    "tools/predictions_write.c": (["csv"], SAME_WORD + ": the form of what is written"),
     "train/loop.c": (["steps"], SAME_WORD + ": a unit of intervals"),
 }
 

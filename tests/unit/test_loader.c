@@ -1,6 +1,6 @@
 /* Batches: their order is a function of (seed, epoch), their content of their place, whatever the number of workers. */
 #define _POSIX_C_SOURCE 200809L
-#include "data_fixture.h"
+#include "stderr_fixture.h"
 
 enum { PICTURES = 23, SIDE = 4, PLANE = SIDE * SIDE };
 
@@ -221,6 +221,7 @@ static void test_bad_pictures_are_left_out_and_counted(void **state) {
     const int bad[] = {5, 6, 7, 8, 9, 21}; /* the whole second batch, and one of the last */
     put_pictures("skip", bad, 6);
     lf_dataset *d = open_folder("skip");
+    hear_begin(LF_LOG_WARN);
     lf_loader *l = loader_over(d, (lf_loader_opts){.skip_bad_images = true, .epochs = 2});
     for (int epoch = 0; epoch < 2; epoch++) {
         const int64_t numbers[] = {0, 2, 3, 4}, sizes[] = {5, 5, 5, 2};
@@ -234,6 +235,15 @@ static void test_bad_pictures_are_left_out_and_counted(void **state) {
         assert_int_equal(lf_loader_skipped(l), 6 * (epoch + 1));
     }
     assert_null(next(l));
+    const char *said = hear_end();
+    char line[64];
+    for (int i = 0; i < 5; i++) { /* five by their names, once; that there are more */
+        snprintf(line, sizeof line, "/%02d.", bad[i]);
+        assert_heard(said, line);
+    }
+    assert_heard(said, "further pictures are left out without their names");
+    assert_null(strstr(strstr(said, "further") + 1, "left out:"));
+    assert_null(strstr(said, "set skip_bad_images"));
     lf_loader_free(l);
     lf_dataset_free(d);
 }

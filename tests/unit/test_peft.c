@@ -466,16 +466,16 @@ static void test_readme(void **state) {
                   "BASE, id2label=id2label, label2id=", "makes a new head"},
          .not = {"tower", "problem_type"}},
         {"AutoModelForSequenceClassification", .names = true, .problem = "regression",
-         .said = {"    ignore_mismatched_sizes=True)\nbase.config.problem_type = \"regression\"\n",
+         .said = {"    dtype=\"float32\", ignore_mismatched_sizes=True)\nbase.config.problem_type = \"regression\"\n",
                   "base.config.pad_token_id = 3"},
          .not = {"tower"}},
         {"ViTForImageClassification",
-         .said =
-             {"base = ViTForImageClassification.from_pretrained(BASE, num_labels=5, ignore_mismatched_sizes=True)\n"},
+         .said = {"base = ViTForImageClassification.from_pretrained(\n    BASE, num_labels=5,\n    dtype=\"float32\", "
+                  "ignore_mismatched_sizes=True)\n"},
          .not = {"id2label", "import json"}},
         {"CLIPForImageClassification", .tower = true, .names = true,
          .said = {"import CLIPConfig, CLIPForImageClassification, CLIPVisionModel\n",
-                  "tower = CLIPVisionModel.from_pretrained(BASE)",
+                  "tower = CLIPVisionModel.from_pretrained(BASE, dtype=\"float32\")",
                   "base = CLIPForImageClassification(CLIPConfig(\n    vision_config=tower.config.to_dict(),\n"
                   "    id2label=id2label, label2id={name: i for i, name in id2label.items()})).to(tower.dtype)\n"
                   "base.vision_model = tower\nmodel = "},

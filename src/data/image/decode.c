@@ -3,6 +3,7 @@
  * can be made to fail like ours. */
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -52,6 +53,11 @@ const char *lf_image_no_objection(const unsigned char *bytes, size_t size) { ret
 
 lf_status lf_image_not_decoded(const char *name, const char *reason, lf_err *err) {
     return lf_fail(err, LF_EDATA, "%s: not a picture that can be decoded: %s; " TRY, name, reason);
+}
+
+void lf_image_drop_advice(lf_err *err) {
+    char *advice = strstr(err->message, "; " TRY);
+    if (advice) *advice = 0;
 }
 
 static lf_status stb_failed(const char *name, lf_err *err) {

@@ -33,6 +33,8 @@ int64_t lf_image_most_bytes(int64_t *now); /* at once, since this was last asked
  * (lf_image_enter). And the error for one that cannot be decoded. */
 lf_status lf_image_check_size(int w, int h, size_t size, const char *name, lf_err *err);
 lf_status lf_image_not_decoded(const char *name, const char *reason, lf_err *err);
+/* Of such an error: without what to try, where that is what is done. */
+void lf_image_drop_advice(lf_err *err);
 
 /* lf_image_decode for bytes of one format. */
 typedef lf_status lf_image_decode_fn(lf_image *out, const unsigned char *bytes, size_t size, const char *name,

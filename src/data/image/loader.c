@@ -7,11 +7,14 @@
 #include "data/ahead.h"
 #include "data/balance.h"
 #include "data/image/dataset.h"
+#include "data/image/internal.h"
+
+enum { NAMED = 5 }; /* pictures that are left out; further ones are counted alone */
 
 typedef struct slot {
     lf_batch batch;
-    float *held;         /* room for mixing; NULL: nothing is mixed */
-    lf_err left_out_err; /* of the first picture left out */
+    float *held;       /* room for mixing; NULL: nothing is mixed */
+    lf_err bad[NAMED]; /* of the first pictures left out */
     int64_t left_out;
 } slot;
 
@@ -57,7 +60,7 @@ static void assign(void *context, void *item, int64_t ticket) {
     s->batch.epoch = epoch;
     s->batch.number = number;
     s->left_out = 0;
-    s->left_out_err = (lf_err){0};
+    s->bad[0] = (lf_err){0};
 }
 
 /* `draw`: whose random changes the picture gets. */
@@ -105,7 +108,9 @@ static lf_status fill(void *context, void *item, lf_err *err) {
         const int64_t draw = l->balance ? b->number * l->opts.batch_size + i : index;
         const lf_status rc = make_example(l, b->pixels + (size_t)good * l->pixels, index, b->epoch, draw, &bad);
         if (rc == LF_EDATA && l->opts.skip_bad_images) {
-            if (!s->left_out++) s->left_out_err = bad;
+            lf_image_drop_advice(&bad);
+            if (s->left_out < NAMED) s->bad[s->left_out] = bad;
+            s->left_out++;
             continue;
         }
         if (rc) {
@@ -222,9 +227,9 @@ void lf_loader_free(lf_loader *l) {
  */
 
 static void count_skipped(lf_loader *l, const slot *s) {
-    enum { WARNINGS = 5 };
-    if (s->left_out && l->skipped < WARNINGS)
-        lf_warn("%s (left out%s)", s->left_out_err.message, s->left_out > 1 ? ", and more of the same batch" : "");
+    for (int64_t i = 0; i < s->left_out && l->skipped + i < NAMED; i++) lf_warn("left out: %s", s->bad[i].message);
+    if (s->left_out && l->skipped <= NAMED && l->skipped + s->left_out > NAMED)
+        lf_warn("further pictures are left out without their names");
     l->skipped += s->left_out;
     if (s->batch.epoch != l->served_epoch) l->served_in_epoch = 0;
     l->served_epoch = s->batch.epoch;
@@ -245,7 +250,7 @@ lf_status lf_loader_next(lf_loader *l, const lf_batch **out, lf_err *err) {
         if (last && !l->served_in_epoch)
             l->failed =
                 lf_fail(&l->err, LF_EDATA, "%s: not one picture of epoch %" PRId64 " can be decoded; the first: %.400s",
-                        lf_dataset_path(l->data), s->batch.epoch, s->left_out_err.message);
+                        lf_dataset_path(l->data), s->batch.epoch, s->bad[0].message);
     }
     return l->failed ? lf_fail(err, l->failed, "%s", l->err.message) : LF_OK;
 }

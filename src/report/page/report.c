@@ -7,9 +7,12 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
 #include "config/config.h"
+#include "report/gather/collapsed.h"
 #include "report/gather/gather.h"
 #include "report/gather/sequence.h"
 
@@ -75,11 +78,26 @@ lf_status lf_report(const lf_config *cfg, FILE *out, lf_err *err) {
     return rc || !single ? rc : say(dir, drawn, json, out, err);
 }
 
+/* A finished run that is no better than a guess is told at once, not only to those who compare runs. */
+static lf_status warn_if_collapsed(const char *dir, lf_err *err) {
+    cJSON *results = NULL;
+    int n;
+    if (!has(dir, "all_results.json")) return LF_OK;
+    const lf_status rc = lf_json_read_in(&results, dir, "all_results.json", err);
+    const char *how = rc ? NULL : lf_collapsed_how(results, lf_yardstick_in(results, &n));
+    if (how)
+        lf_warn("%s: %s; docs/troubleshooting.md, 'It stays at chance, or it collapsed', has what to look at", dir,
+                how);
+    cJSON_Delete(results);
+    return rc;
+}
+
 /* As JSON the run's results are the one object on stdout. */
 lf_status lf_report_run(const lf_config *cfg, FILE *out, lf_err *err) {
     if (lf_cfg_bool(cfg, LF_dry_run)) return LF_OK;
     const char *dir = lf_cfg_str(cfg, LF_output_dir);
     bool drawn;
-    const lf_status rc = report_run(dir, &drawn, err);
+    lf_status rc = report_run(dir, &drawn, err);
+    if (!rc) rc = warn_if_collapsed(dir, err);
     return rc || lf_cfg_bool(cfg, LF_json) ? rc : say(dir, drawn, false, out, err);
 }
