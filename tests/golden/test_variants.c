@@ -508,7 +508,7 @@ static void check_scaled(const variant *v, const lf_kernels *k) {
     lf_model_take_vocabulary(c.f.model);
     OK(lf_adapter_set_scale(a, 0.5, &err));
     float *half = copy_of(logits_now(&c, false));
-    OK(lf_adapter_save_scaled(a, file, ours, &err));
+    OK(lf_adapter_save_scaled(a, file, ours, "", &err));
     lf_adapter_free(a);
     lf_adapter_close(file);
     check_nothing_second(ours);
