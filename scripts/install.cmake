@@ -54,6 +54,13 @@ endif()
 # needs to know only where it takes the archive (pkg-config --static).
 file(RELATIVE_PATH LF_UP ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 string(REGEX REPLACE "/$" "" LF_UP "${LF_UP}")
+# The OpenMP that the archive was compiled for. gcc's is found by name; another one by its place, since who links may use another compiler.
+list(GET OpenMP_C_LIB_NAMES 0 LF_OPENMP_NAME)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+  set(LF_OPENMP "-l${LF_OPENMP_NAME}")
+else()
+  set(LF_OPENMP "${OpenMP_${LF_OPENMP_NAME}_LIBRARY}")
+endif()
 file(CONFIGURE OUTPUT lora-ft.pc @ONLY CONTENT [[
 prefix=${pcfiledir}/@LF_UP@
 includedir=${prefix}/@CMAKE_INSTALL_INCLUDEDIR@
@@ -64,7 +71,7 @@ Description: fine-tune pretrained transformers with LoRA, and measure what they 
 Version: @PROJECT_VERSION@
 Cflags: -I${includedir}
 Libs: -L${libdir} -llora_ft
-Libs.private: -lopenblas -llapacke -ldnnl -lcjson -lpcre2-8 -lyaml -lxxhash -ljpeg -ltiff -lwebpdemux -lwebp -lutf8proc -lzstd -lsnappy -lz -fopenmp -pthread -lm
+Libs.private: -lopenblas -llapacke -ldnnl -lcjson -lpcre2-8 -lyaml -lxxhash -ljpeg -ltiff -lwebpdemux -lwebp -lutf8proc -lzstd -lsnappy -lz @LF_OPENMP@ -pthread -lm
 ]])
 install(FILES ${CMAKE_BINARY_DIR}/lora-ft.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
 
