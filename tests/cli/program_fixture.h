@@ -19,6 +19,15 @@
 #include "base/mem.h"
 #include "io/safetensors.h"
 
+/* Whether this is a build with the address sanitizer: its programs take other memory and need its options. */
+#if defined(__SANITIZE_ADDRESS__)
+enum { SANITIZED = 1 };
+#elif defined(__has_feature)
+enum { SANITIZED = __has_feature(address_sanitizer) };
+#else
+enum { SANITIZED = 0 };
+#endif
+
 static char root[] = "/tmp/lora-ft-test-XXXXXX";
 static char output[1 << 16]; /* of the last command */
 

@@ -29,15 +29,6 @@ static int setup_wide(void **state) {
     return fclose(f);
 }
 
-/* It keeps what is given back: what a process takes says little, and differs from one to the next. */
-#if defined(__SANITIZE_ADDRESS__)
-enum { SANITIZED = 1 };
-#elif defined(__has_feature)
-enum { SANITIZED = __has_feature(address_sanitizer) };
-#else
-enum { SANITIZED = 0 };
-#endif
-
 /* What the last command said that a run takes, in MB. */
 static double said_to_take(int64_t at_once) {
     const char *at = strstr(output, text("auto: %lld of a step's %d examples", (long long)at_once, STEP));
@@ -87,7 +78,7 @@ static void test_less_memory_takes_more_passes(void **state) {
 /* It is what a run takes, but for some MB that its reports and the system's pages make of it; its passes take 40. */
 static void test_it_is_about_right(void **state) {
     (void)state;
-    if (SANITIZED) skip();
+    if (SANITIZED) skip(); /* it keeps what is given back, and what a process takes says little */
     cJSON *o = results("whole");
     const double peak = number(o, "peak_rss_mb");
     cJSON_Delete(o);

@@ -602,14 +602,6 @@ static void test_messages_go_where_they_are_asked_for(void **state) {
 
 /* ---- the examples, and what is installed ---- */
 
-#ifdef __SANITIZE_ADDRESS__
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-
 /* Whether each line of `lines` is the best guess of its text in the file of `predict`. */
 static void compare_best(char *lines, const char *path) {
     cJSON *guesses = lines_of(path);
@@ -645,9 +637,7 @@ static void test_the_example_in_c(void **state) {
 /* The same source, with what pkg-config says of an installed library: the shared one, and the archive. */
 static void test_what_is_installed(void **state) {
     (void)state;
-#ifdef SANITIZED
-    skip(); /* its programs need the sanitizer's options */
-#endif
+    if (SANITIZED) skip(); /* its programs need the sanitizer's options */
     if (run_shell("test -e " LF_BUILD_DIR "/liblora_ft.so")) skip();
     const char *command =
         "P=$PWD/there; for c in library dev; do cmake --install " LF_BUILD_DIR
@@ -667,9 +657,7 @@ static void test_what_is_installed(void **state) {
 
 static void test_the_example_in_python(void **state) {
     (void)state;
-#ifdef SANITIZED
-    skip(); /* Python is not */
-#endif
+    if (SANITIZED) skip(); /* Python is not */
     if (run_shell("test -e " LF_BUILD_DIR "/liblora_ft.so")) skip();
     const char *command = "LORA_FT_LIBRARY=" LF_BUILD_DIR "/liblora_ft.so python3 " LF_SOURCE_DIR
                           "/src/examples/library/tune.py pre/model train.jsonl";

@@ -475,14 +475,6 @@ static void test_stops_are_put_together(void **state) {
     cJSON_Delete(o);
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-enum { SANITIZED = 1 };
-#elif defined(__has_feature)
-enum { SANITIZED = __has_feature(address_sanitizer) };
-#else
-enum { SANITIZED = 0 };
-#endif
-
 /* A model of 2^27 positions, whose cache for all of them is 32 GiB. */
 static void test_memory_is_that_of_the_text(void **state) {
     (void)state;
