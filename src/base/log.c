@@ -90,6 +90,8 @@ void lf_log_in_place(const char *text) {
     funlockfile(stderr);
 }
 
+bool lf_log_stands(void) { return in_place > 0; }
+
 /* "2026-11-30 09:15:02 " */
 static const char *time_text(char *text, size_t size) {
     const time_t now = time(NULL);

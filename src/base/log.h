@@ -31,6 +31,7 @@ bool lf_checkpoint_taken(void); /* lf_checkpoint_request() was called since this
 /* A line that the next one, or the next of its kind, takes the place of: on a terminal, of at most its columns less
  * three (the terminal puts a "^C" behind it). NULL: none. */
 void lf_log_in_place(const char *line);
+bool lf_log_stands(void); /* it is still there: no line was written since */
 
 /* A progress line: redrawn in place on a terminal, as wide as that is, else one plain line with the time in front, at
  * most every ten seconds and at the end.
@@ -40,7 +41,7 @@ typedef struct lf_progress {
     int64_t total;
     int64_t first; /* done before the start (a resumed run): set after begin, so that the ETA does not count it */
     double started, last;
-    bool terminal;
+    bool terminal, drawn;
 } lf_progress;
 
 void lf_progress_begin(lf_progress *p, const char *what, int64_t total);

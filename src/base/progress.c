@@ -71,7 +71,9 @@ static void draw(const lf_progress *p, int64_t done, double share, const char *d
 void lf_progress_update(lf_progress *p, int64_t done, const char *detail) {
     if (!lf_log_says(LF_LOG_INFO)) return;
     const double now = lf_now();
-    if (now - p->last < (p->terminal ? 0.1 : 10.0)) return;
+    const bool taken_away = p->terminal && p->drawn && !lf_log_stands(); /* by a line, which may come each few ms */
+    if (now - p->last < (p->terminal ? 0.1 : 10.0) && !taken_away) return;
+    p->drawn = true;
     p->last = now;
     char eta[32] = "?";
     if (done > p->first)
