@@ -152,12 +152,14 @@ static lf_status ask_time(double *now, const lf_claims *c, lf_err *err) {
 }
 
 /* Of one that has not ended. */
-static lf_status is_held(bool *held, const seen *s, const lf_claims *c, lf_err *err) {
+static lf_status is_held(bool *held, double *silent, const seen *s, const lf_claims *c, lf_err *err) {
     double now = 0;
     *held = false;
+    *silent = 0;
     if (lf_process_is_gone(&s->by)) return LF_OK;
     const lf_status rc = ask_time(&now, c, err);
-    *held = now - s->touched < STALE_SECONDS;
+    *silent = now - s->touched;
+    *held = *silent < STALE_SECONDS;
     return rc;
 }
 
@@ -184,7 +186,11 @@ static lf_status find_last(int64_t *next, seen *last, const lf_claims *c, const 
 
 static lf_status judge(lf_claimed *found, const seen *last, const lf_claims *c, lf_err *err) {
     found->by = last->by;
-    if (!last->ended[0]) return is_held(&found->held, last, c, err);
+    if (!last->ended[0]) {
+        const lf_status rc = is_held(&found->held, &found->silent, last, c, err);
+        found->lost = !rc && !found->held;
+        return rc;
+    }
     if (strcmp(last->ended, LF_CLAIM_FREE) != 0) memcpy(found->ended, last->ended, sizeof found->ended);
     return LF_OK;
 }
@@ -303,10 +309,11 @@ lf_status lf_claims_held(int64_t *n, lf_process *first, lf_claims *c, const char
     for (size_t i = 0; i < count && !rc; i++) {
         seen s;
         bool is_there = false, held = false;
+        double silent;
         if (!name_length(names[i]) || strncmp(names[i], prefix, strlen(prefix)) != 0) continue;
         char *path = lf_path_join(c->dir, names[i]);
         rc = path ? look(&is_there, &s, path, err) : lf_no_memory(err, "claims");
-        if (!rc && is_there && !s.ended[0]) rc = is_held(&held, &s, c, err);
+        if (!rc && is_there && !s.ended[0]) rc = is_held(&held, &silent, &s, c, err);
         if (held && !(*n)++) *first = s.by;
         lf_free(path);
     }

@@ -35,6 +35,8 @@ typedef struct lf_claim {
 /* How a claim is found that is not free. */
 typedef struct lf_claimed {
     bool held;      /* by a process that is at work, as far as can be known */
+    double silent;  /* seconds since its process was last heard of, where it is held or lost */
+    bool lost;      /* its process is gone, or was not heard of for 10 minutes: it may be taken over */
     char ended[16]; /* else how it ended, for good: not LF_CLAIM_FREE */
     lf_process by;
 } lf_claimed;

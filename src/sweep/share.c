@@ -81,4 +81,10 @@ lf_status lf_share_join(lf_share *s, const lf_points *p, lf_err *err) {
 
 void lf_share_leave(lf_share *s) { lf_claim_end(&s->member, LF_CLAIM_FREE); }
 
+int64_t lf_share_processes(lf_share *s) {
+    lf_process first;
+    int64_t n;
+    return lf_claims_held(&n, &first, &s->claims, MEMBER, NULL) || n < 1 ? 1 : n;
+}
+
 bool lf_share_keep(lf_share *s) { return !s->member.path || lf_claim_keep(&s->member); }

@@ -26,6 +26,7 @@ void lf_share_end_turn(lf_share *s);
  * where others are at work on another sweep there. */
 lf_status lf_share_join(lf_share *s, const lf_points *p, lf_err *err);
 void lf_share_leave(lf_share *s);
+int64_t lf_share_processes(lf_share *s); /* that are at work, this one among them */
 /* To be called again and again, as lf_claim_keep. False: this process was thought dead, and others have begun anew in
  * the folder. */
 bool lf_share_keep(lf_share *s);

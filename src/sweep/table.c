@@ -63,13 +63,15 @@ void lf_table_say(lf_table *t, const char *line) {
     t->last = 0;
 }
 
+void lf_table_workers(lf_table *t, int64_t runs) { t->jobs = runs; }
+
 void lf_table_started(lf_table *t, int64_t point) { t->started[point] = lf_now(); }
 
 /* ---- how long ---- */
 
 /* What is left of the mean run for those that run, and a mean run for each of the others, on all workers. */
 static double seconds_left(const lf_table *t) {
-    if (!t->done) return -1;
+    if (!t->done || !t->jobs) return -1;
     const double mean = t->seconds / (double)t->done;
     double work = mean * (double)(t->todo - t->ended);
     for (int64_t i = 0; i < t->p->n; i++) {
@@ -117,17 +119,19 @@ static const char *results_text(const lf_point *at, char *text, size_t size) {
     return lf_run_state_name(how ? LF_RUN_COLLAPSED : LF_RUN_DONE);
 }
 
-void lf_table_ended(lf_table *t, int64_t point, double seconds) {
+void lf_table_ended(lf_table *t, int64_t point, double seconds, const char *why) {
     static const char *const words[] = {[LF_POINT_TODO] = "stopped",
                                         [LF_POINT_DONE] = "done",
                                         [LF_POINT_DIVERGED] = "diverged",
                                         [LF_POINT_FAILED] = "failed"};
     const lf_point *at = &t->p->at[point];
-    char results[300] = "", left[48], time[32];
+    char results[700] = "", left[48], time[32];
     const char *word = words[at->state];
     t->started[point] = 0;
     if (at->state == LF_POINT_DONE) word = results_text(at, results, sizeof results);
-    if (at->state == LF_POINT_FAILED) snprintf(results, sizeof results, "; see %.200s", at->log_path);
+    if (at->state == LF_POINT_FAILED)
+        snprintf(results, sizeof results, "%s%.400s; see %.250s", why && why[0] ? ": " : "", why ? why : "",
+                 at->log_path);
     if (at->state != LF_POINT_TODO) t->ended++;
     if (at->state == LF_POINT_DONE && isfinite(seconds)) { /* what fails fails soon */
         t->done++;

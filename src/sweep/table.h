@@ -8,8 +8,10 @@
 typedef struct lf_table lf_table;
 lf_table *lf_table_new(const lf_points *p, int64_t jobs); /* p is borrowed; NULL: out of memory */
 void lf_table_started(lf_table *t, int64_t point);
-/* Its state stands in p. seconds NAN: another process ran it. */
-void lf_table_ended(lf_table *t, int64_t point, double seconds);
+/* How many runs are at work at a time, in all processes; 0: they are being stopped, and no time is said. */
+void lf_table_workers(lf_table *t, int64_t runs);
+/* Its state stands in p. seconds NAN: another process ran it. why: of one that failed, or NULL. */
+void lf_table_ended(lf_table *t, int64_t point, double seconds, const char *why);
 void lf_table_draw(lf_table *t);                  /* when it is time */
 void lf_table_say(lf_table *t, const char *line); /* above the table */
 void lf_table_free(lf_table *t);                  /* takes the table off the terminal; NULL is allowed */

@@ -15,6 +15,7 @@
 
 #include "base/child.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -30,7 +31,8 @@ typedef struct worker {
     pid_t pid;
     int64_t point;
     lf_claim claim;
-    bool lost; /* the claim is another's: how the run ends says nothing */
+    bool lost;        /* the claim is another's: how the run ends says nothing */
+    bool had_results; /* when it began: those of an earlier try */
     double started;
 } worker;
 
@@ -57,7 +59,7 @@ static void run_child(const lf_point *at, pid_t parent) {
     _exit(127);
 }
 
-static const char error_name[] = "error.json";
+static const char error_name[] = "error.json", results_name[] = "all_results.json";
 static char *error_path(const lf_point *at) { return lf_path_join(at->run_dir, error_name); }
 
 static lf_status start(worker *w, const lf_points *p, int64_t i, lf_err *err) {
@@ -75,6 +77,7 @@ static lf_status start(worker *w, const lf_points *p, int64_t i, lf_err *err) {
     w->pid = pid;
     w->point = i;
     w->lost = false;
+    w->had_results = lf_is_file_in(p->at[i].run_dir, results_name);
     w->started = lf_now();
     return LF_OK;
 }
@@ -122,6 +125,19 @@ static lf_status record(const lf_point *at, int status, lf_err *err) {
     return rc;
 }
 
+/* The first line of what the run said, or else of how it looked. */
+static void reason_of(const lf_point *at, int status, char *text, size_t size) {
+    cJSON *o = NULL;
+    const bool told = lf_json_read_in(&o, at->run_dir, error_name, NULL) == LF_OK;
+    const char *message = told ? cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, "message")) : NULL;
+    if (message)
+        snprintf(text, size, "%s", message);
+    else
+        describe(at, status, text, size);
+    text[strcspn(text, "\n")] = '\0';
+    cJSON_Delete(o);
+}
+
 /* What is said of the point in its claim, so that others need not look for it. */
 static const char *const ends[] = {[LF_POINT_TODO] = LF_CLAIM_FREE,
                                    [LF_POINT_DONE] = "done",
@@ -129,13 +145,25 @@ static const char *const ends[] = {[LF_POINT_TODO] = LF_CLAIM_FREE,
                                    [LF_POINT_FAILED] = "failed"};
 enum { N_ENDS = sizeof ends / sizeof *ends };
 
+/* It has its results, as the report will find, and only what comes after them could not be written (its page). */
+static bool is_done_all_the_same(const worker *w, const lf_point *at) {
+    return !w->had_results && lf_is_file_in(at->run_dir, results_name) && !lf_is_file_in(at->run_dir, error_name);
+}
+
 /* Of the run of a claim that is still this process's. */
-static lf_status note_end(lf_point *at, int status, lf_err *err) {
+static lf_status note_end(const worker *w, lf_point *at, int status, lf_err *err) {
     const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     const int by = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     const bool stopped = by == SIGTERM || by == SIGINT || by == SIGHUP;        /* before it could take the signal */
     if (stopped || code == lf_status_exit_code(LF_EINTERRUPTED)) return LF_OK; /* still to do */
     if (code == 0) {
+        at->state = LF_POINT_DONE;
+        return LF_OK;
+    }
+    if (is_done_all_the_same(w, at)) {
+        char why[512];
+        reason_of(at, status, why, sizeof why);
+        lf_warn("%s: is done, but not all that follows: %s", at->name, why);
         at->state = LF_POINT_DONE;
         return LF_OK;
     }
@@ -153,6 +181,7 @@ typedef struct pool {
     lf_table *table;
     worker *workers;
     int64_t jobs, running;
+    bool *silent;          /* of each point: that its process is not heard of was said */
     bool *stopped;         /* of each point: its run was stopped by somebody, and is not begun again by this process */
     double deadline;       /* lf_now(); HUGE_VAL: none */
     double pause, look_at; /* when what others hold is looked at again, and the pause that follows */
@@ -194,7 +223,7 @@ static void note_elsewhere(pool *l, int64_t i, const lf_claimed *found) {
     for (int k = 0; k < N_ENDS; k++)
         if (strcmp(ends[k], found->ended) == 0) l->p->at[i].state = (lf_point_state)k;
     l->stopped[i] = l->p->at[i].state == LF_POINT_TODO; /* it says what a later version says */
-    lf_table_ended(l->table, i, NAN);
+    lf_table_ended(l->table, i, NAN, NULL);
 }
 
 /* The claim is ours: what the point is now, and its run if there is one to do. */
@@ -207,7 +236,7 @@ static lf_status begin(pool *l, worker *w, int64_t i, lf_err *err) {
         return LF_OK;
     }
     lf_claim_end(&w->claim, ends[at->state]);
-    if (!rc) lf_table_ended(l->table, i, NAN);
+    if (!rc) lf_table_ended(l->table, i, NAN, NULL);
     return rc;
 }
 
@@ -224,6 +253,23 @@ static void say_waiting(pool *l, int64_t held, const lf_process *by) {
     l->said_waiting = true;
 }
 
+static const double SILENT = 120; /* seconds: others touch their claims four times in it */
+
+/* Of a claim whose process is not heard of: that it is waited for, once, and that its run is taken over. */
+static void say_silence(pool *l, int64_t i, const lf_claimed *found, bool taken) {
+    char line[700];
+    if (!taken && (!found->held || found->silent < SILENT || l->silent[i])) return;
+    if (taken)
+        snprintf(line, sizeof line, "%.200s: taken over from process %lld on %s, which is not heard of any more",
+                 l->p->at[i].name, (long long)found->by.number, found->by.host);
+    else
+        snprintf(line, sizeof line,
+                 "%.200s: process %lld on %s was last heard of %.0f minutes ago; its run is taken over after 10",
+                 l->p->at[i].name, (long long)found->by.number, found->by.host, found->silent / 60);
+    l->silent[i] = true;
+    lf_table_say(l->table, line);
+}
+
 /* Begins the point if it is to be had; *held: it is not, but may be. */
 static lf_status try_point(pool *l, worker *w, int64_t i, bool *held, lf_process *by, lf_err *err) {
     lf_claims *claims = &l->share->claims;
@@ -232,6 +278,7 @@ static lf_status try_point(pool *l, worker *w, int64_t i, bool *held, lf_process
     const bool busy = !rc && !found.held && !found.ended[0] && is_busy(&l->p->at[i]);
     if (!rc && !busy) rc = lf_claim_take(&w->claim, claims, l->p->at[i].name, &found, err);
     if (rc) return rc;
+    say_silence(l, i, &found, w->claim.path && found.lost);
     if (w->claim.path) return begin(l, w, i, err);
     if (found.ended[0]) note_elsewhere(l, i, &found);
     if (found.held) *by = found.by;
@@ -259,10 +306,14 @@ static lf_status begin_next(pool *l, worker *w, lf_err *err) {
 
 static lf_status end(pool *l, worker *w, int status, lf_err *err) {
     lf_point *at = &l->p->at[w->point];
-    const lf_status rc = w->lost ? LF_OK : note_end(at, status, err);
+    const lf_status rc = w->lost ? LF_OK : note_end(w, at, status, err);
+    char why[512] = "";
+    if (at->state == LF_POINT_FAILED) reason_of(at, status, why, sizeof why);
+    if (!l->stopping && !lf_cfg_is_given(l->p->cfg, LF_shard))
+        lf_table_workers(l->table, l->jobs * lf_share_processes(l->share));
     if (!w->lost) l->stopped[w->point] = at->state == LF_POINT_TODO;
     lf_claim_end(&w->claim, ends[at->state]);
-    lf_table_ended(l->table, w->point, lf_now() - w->started);
+    lf_table_ended(l->table, w->point, lf_now() - w->started, why);
     w->pid = 0;
     l->running--;
     l->look_at = 0;
@@ -292,6 +343,7 @@ static lf_status attend(pool *l, worker *w, bool begins, lf_err *err) {
 
 static void stop(pool *l) {
     l->stopping = true;
+    lf_table_workers(l->table, 0);
     pass_on(l, SIGTERM);
     if (l->running) lf_table_say(l->table, "stopping: the runs end their steps and write checkpoints");
 }
@@ -334,15 +386,17 @@ lf_status lf_workers_run(lf_points *p, lf_share *share, int64_t jobs, double min
               .share = share,
               .table = lf_table_new(p, jobs),
               .workers = lf_calloc((size_t)jobs, sizeof *l.workers),
+              .silent = lf_calloc((size_t)p->n, sizeof *l.silent),
               .stopped = lf_calloc((size_t)p->n, sizeof *l.stopped),
               .jobs = jobs,
               .deadline = minutes > 0 ? lf_now() + 60 * minutes : HUGE_VAL};
-    const bool ok = l.workers && l.table && l.stopped;
+    const bool ok = l.workers && l.table && l.stopped && l.silent;
     const lf_status rc = ok ? run_all(&l, err) : lf_no_memory(err, "the runs of a sweep");
     for (int64_t i = p->n; i-- > 0;)
         if (p->at[i].of_shard && p->at[i].state == LF_POINT_FAILED) *failed = &p->at[i];
     lf_table_free(l.table);
     lf_free(l.stopped);
+    lf_free(l.silent);
     lf_free(l.workers);
     return rc;
 }

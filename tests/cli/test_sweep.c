@@ -179,6 +179,8 @@ static void test_diverged_and_failed(void **state) {
     assert_int_equal(mkdir(text("%s/hollow", root), 0755), 0);
     must(run("sweep --model $M --sweep '{\"train_data\": [\"hollow\", \"data\"]}' --max_steps 2 --output_dir bad"), 1);
     said("1 of 2 runs failed");
+    said("train_data=hollow failed in ");
+    said("; see bad/logs/train_data=hollow.log");
     o = json_at("bad/runs/train_data=hollow/error.json");
     assert_non_null(strstr(cJSON_GetObjectItem(o, "message")->valuestring, "hollow"));
     cJSON_Delete(o);
@@ -412,6 +414,7 @@ static void test_a_machine_that_died(void **state) {
     put_claim("dead/claims/seed=1.1", 610);
     must(run("%s", command), 0); /* it joins, and takes over what is old */
     said("1 other process is at work on it");
+    said("seed=1: taken over from process 1 on far, which is not heard of any more");
     assert_int_equal(lines_with("dead/results.csv", ",done,"), 2);
     put_claim("dead/claims/@member-far-1.1", 610);
     /* nobody is there any more; and a folder in which somebody has just begun is none that holds something else */
@@ -438,6 +441,13 @@ static void test_tasks_of_an_array(void **state) {
         assert_int_equal(is_there("an array/runs/seed=2/all_results.json"), task == 6);
     }
     assert_int_equal(lines_with("an array/results.csv", ",done,"), 3);
+    must(run_shell(text("cd %s && SHARDS=yes %s/scripts/slurm-array.sh array.json none 2>&1", root, LF_SOURCE_DIR)), 2);
+    said("slurm-array: SHARDS=yes is of a job's array, and this is none");
+    must(run_shell(text("cd %s && SLURM_JOB_END_TIME=$(($(date +%%s) + 3630)) LORA_FT=echo "
+                        "%s/scripts/slurm-array.sh array.json none 2>&1",
+                        root, LF_SOURCE_DIR)),
+         0);
+    said("sweep --config array.json --output_dir none --max_train_minutes 56");
 }
 
 /* Runs that somebody else stops are not forgotten. */

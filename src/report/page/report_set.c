@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
@@ -52,7 +53,7 @@ typedef struct found {
     int64_t n_verdicts;
 } found;
 
-static cJSON *to_json(const found *r, const report_paths *p) {
+static cJSON *to_json(const found *r, const report_paths *p, bool written) {
     const lf_summary *s = r->s;
     lf_obj o = lf_obj_new(), groups = lf_list_new(), drawn = lf_list_new();
     for (int64_t i = 0; i < s->n_groups; i++) lf_list_put(&groups, group_json(s, &s->groups[i]));
@@ -63,20 +64,40 @@ static cJSON *to_json(const found *r, const report_paths *p) {
     lf_obj_put(&o, "verdicts", lf_verdicts_json(r->verdicts, r->n_verdicts));
     lf_obj_put(&o, "groups", lf_obj_take(&groups));
     lf_obj_put(&o, "pictures", lf_obj_take(&drawn));
-    lf_obj_string(&o, "results", p->results);
-    lf_obj_string(&o, "summary", p->summary);
-    lf_obj_string(&o, "report", p->page);
+    if (written) {
+        lf_obj_string(&o, "results", p->results);
+        lf_obj_string(&o, "summary", p->summary);
+        lf_obj_string(&o, "report", p->page);
+    }
     return lf_obj_take(&o);
 }
 
-static lf_status say(const found *r, const report_paths *p, bool json, FILE *out, lf_err *err) {
-    if (json) return lf_json_write_line(out, to_json(r, p), err);
+static lf_status say(const found *r, const report_paths *p, bool json, bool written, FILE *out, lf_err *err) {
+    if (json) return lf_json_write_line(out, to_json(r, p, written), err);
     lf_summary_table(r->s, out);
     lf_verdicts_print(r->verdicts, r->n_verdicts, out);
+    if (!written) return LF_OK;
     for (int i = 0; i < r->n_pictures; i++)
         if (r->pictures[i].drawn) fprintf(out, "picture: %s/%s.svg\n", r->s->from->dir, r->pictures[i].name);
     fprintf(out, "results: %s\nsummary: %s\nreport:  %s\n", p->results, p->summary, p->page);
     return LF_OK;
+}
+
+/* In the order in which they are read: the page has the pictures. */
+static lf_status write_all(found *r, const report_paths *p, const lf_gathered *g, lf_err *err) {
+    lf_status rc;
+    if ((rc = lf_write_results_csv(g, p->results, err)) || (rc = lf_write_summary_csv(r->s, p->summary, err)) ||
+        (rc = lf_draw_pictures(r->pictures, &r->n_pictures, r->s, err)))
+        return rc;
+    return lf_report_set_html(r->s, r->verdicts, r->n_verdicts, r->pictures, r->n_pictures, err);
+}
+
+/* A folder that others may only read has no files of ours, but is told of. */
+static bool may_write(const char *dir) {
+    lf_err why = {0};
+    const lf_status rc = lf_folder_could(dir, &why);
+    if (rc) lf_warn("%s; the figures are printed, and no files are written", why.message);
+    return !rc;
 }
 
 lf_status lf_report_set(const char *dir, const char *baseline, bool json, FILE *out, lf_err *err) {
@@ -89,13 +110,11 @@ lf_status lf_report_set(const char *dir, const char *baseline, bool json, FILE *
     if (g->n_others)
         lf_info("%s: %lld other run%s below this folder %s not of this sweep", dir, (long long)g->n_others,
                 g->n_others > 1 ? "s" : "", g->n_others > 1 ? "are" : "is");
+    const bool writes = may_write(dir);
     if ((rc = lf_gathered_intransigence(g, err)) || (rc = lf_summary_new(&r.s, g, baseline, err)) ||
-        (rc = lf_write_results_csv(g, p.results, err)) || (rc = lf_write_summary_csv(r.s, p.summary, err)) ||
-        (rc = lf_draw_pictures(r.pictures, &r.n_pictures, r.s, err)) ||
-        (rc = lf_verdicts_new(&r.verdicts, &r.n_verdicts, r.s, err)) ||
-        (rc = lf_report_set_html(r.s, r.verdicts, r.n_verdicts, r.pictures, r.n_pictures, err)))
+        (rc = lf_verdicts_new(&r.verdicts, &r.n_verdicts, r.s, err)) || (writes && (rc = write_all(&r, &p, g, err))))
         goto out;
-    rc = say(&r, &p, json, out, err);
+    rc = say(&r, &p, json, writes, out, err);
 out:
     lf_verdicts_free(r.verdicts, r.n_verdicts);
     lf_summary_free(r.s);
