@@ -29,6 +29,7 @@ typedef struct course {
     lf_scores *rows; /* [n_runs] */
     int lock;
     int new_folders; /* made for it, and removed again if it does not begin */
+    bool has_results;
     double began;
     FILE *tables; /* where each run's goes */
 } course;
@@ -241,7 +242,9 @@ static lf_status do_all(course *c, FILE *out, lf_err *err) {
     lf_status rc = LF_OK;
     say_unread(p);
     for (int64_t r = 0; r < p->n_runs && !rc; r++) rc = do_run(c, r, err);
-    if (rc || (rc = lf_outcome_write_results(p, c->rows, err)) || (rc = lf_report_sequence(p->dir, err))) return rc;
+    if (rc || (rc = lf_outcome_write_results(p, c->rows, err))) return rc;
+    c->has_results = true;
+    if ((rc = lf_report_sequence(p->dir, err))) return rc;
     return lf_outcome_print(p, c->rows, out, err);
 }
 
@@ -277,9 +280,10 @@ static lf_status show(course *c, FILE *out, lf_err *err) {
 
 /* ---- the verb ---- */
 
-/* How it ended, as a run says it; a page of what there is. That they cannot be written changes nothing. */
+/* How it ended without results, as a run says it; a page of what there is. That they cannot be written changes nothing.
+ */
 static void record_failure(const course *c, lf_status status, const lf_err *err) {
-    if (status == LF_EINTERRUPTED) return;
+    if (status == LF_EINTERRUPTED || c->has_results) return;
     lf_obj o = lf_obj_new();
     lf_obj_number(&o, "exit_code", lf_status_exit_code(status));
     lf_obj_string(&o, "state", status == LF_EDIVERGED ? "diverged" : "failed");

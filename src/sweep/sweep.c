@@ -13,7 +13,9 @@ static void say_plan(const lf_points *p) {
             p->n == 1 ? "" : "s", shard ? ", of them shard " : "", shard ? shard : "",
             (long long)lf_points_count(p, LF_POINT_TODO), (long long)jobs, p->threads, p->threads == 1 ? "" : "s",
             p->dir);
-    if (done + diverged) lf_info("%lld are finished already, %lld diverged", (long long)done, (long long)diverged);
+    if (done + diverged)
+        lf_info("%lld %s finished already, %lld diverged", (long long)done, done == 1 ? "is" : "are",
+                (long long)diverged);
 }
 
 /* The tables are written in turn, so that the last ones are of a process that has seen what all others finished. */

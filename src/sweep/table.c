@@ -31,16 +31,17 @@ struct lf_table {
     lf_point_labels labels; /* on a terminal alone: what a log says is searched for by the runs' names */
 };
 
-static void erase(lf_table *t) {
+void lf_table_clear(lf_table *t) {
     int rows = 0;
     for (int i = 0; i < t->lines; i++) rows += lf_rows_of(STDERR_FILENO, t->widths[i]);
     if (rows) fprintf(stderr, "\r\033[%dA\033[J", rows);
     t->lines = 0;
+    t->last = 0;
 }
 
 void lf_table_free(lf_table *t) {
     if (!t) return;
-    erase(t);
+    lf_table_clear(t);
     lf_point_labels_free(&t->labels);
     lf_free(t->started);
     lf_free(t);
@@ -58,9 +59,8 @@ lf_table *lf_table_new(const lf_points *p, int64_t jobs) {
 }
 
 void lf_table_say(lf_table *t, const char *line) {
-    erase(t);
+    lf_table_clear(t);
     lf_info("%s", line);
-    t->last = 0;
 }
 
 void lf_table_workers(lf_table *t, int64_t runs) { t->jobs = runs; }
@@ -139,10 +139,12 @@ void lf_table_ended(lf_table *t, int64_t point, double seconds, const char *why)
     }
     left_text(t, left, sizeof left);
     snprintf(time, sizeof time, isfinite(seconds) ? "in %.1f s" : "elsewhere", seconds);
-    erase(t);
+    lf_table_clear(t);
     const char *label = t->terminal && t->labels.of[point][0] ? t->labels.of[point] : at->name;
+    if (at->state == LF_POINT_DONE && why && why[0])
+        lf_warn("%s: its results are there, but not all that is made of them: %.400s; see %.250s", at->name, why,
+                at->log_path);
     lf_info("[%lld/%lld] %s %s %s%s%s", (long long)t->ended, (long long)t->todo, label, word, time, results, left);
-    t->last = 0;
 }
 
 /* ---- the terminal ---- */
@@ -199,8 +201,8 @@ static void put_running(lf_table *t, int64_t i, int columns, double now) {
 void lf_table_draw(lf_table *t) {
     const double now = lf_now();
     if (!t->terminal || !lf_log_says(LF_LOG_INFO) || now - t->last < 1) return;
+    lf_table_clear(t);
     t->last = now;
-    erase(t);
     char left[48], line[512];
     const int columns = label_columns(t);
     left_text(t, left, sizeof left);

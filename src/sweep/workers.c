@@ -15,11 +15,10 @@
 
 #include "base/child.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/obj.h"
+#include "sweep/ending.h"
 #include "sweep/table.h"
 
 static const char *program; /* that runs are processes of; NULL: none was named */
@@ -32,7 +31,7 @@ typedef struct worker {
     int64_t point;
     lf_claim claim;
     bool lost;        /* the claim is another's: how the run ends says nothing */
-    bool had_results; /* when it began: those of an earlier try */
+    bool had_results; /* sweep/ending.h */
     double started;
 } worker;
 
@@ -59,14 +58,8 @@ static void run_child(const lf_point *at, pid_t parent) {
     _exit(127);
 }
 
-static const char error_name[] = "error.json", results_name[] = "all_results.json";
-static char *error_path(const lf_point *at) { return lf_path_join(at->run_dir, error_name); }
-
 static lf_status start(worker *w, const lf_points *p, int64_t i, lf_err *err) {
-    char *path = error_path(&p->at[i]);
-    lf_status rc =
-        path ? lf_remove_tree(path, err) : lf_no_memory(err, "the workers of a sweep"); /* of an earlier try */
-    lf_free(path);
+    lf_status rc = lf_ending_expect(&w->had_results, &p->at[i], err);
     if (!rc) rc = lf_point_write(&p->at[i], err);
     if (rc) return rc;
     const pid_t parent = getpid();
@@ -77,65 +70,8 @@ static lf_status start(worker *w, const lf_points *p, int64_t i, lf_err *err) {
     w->pid = pid;
     w->point = i;
     w->lost = false;
-    w->had_results = lf_is_file_in(p->at[i].run_dir, results_name);
     w->started = lf_now();
     return LF_OK;
-}
-
-/* ---- how it ended ---- */
-
-/* The last line of the log, for a run that could not say more. */
-static void last_line(const char *path, char *text, size_t size) {
-    char *log = NULL;
-    size_t n;
-    text[0] = '\0';
-    if (lf_file_read(&log, &n, path, NULL) == LF_OK) {
-        while (n && (log[n - 1] == '\n' || log[n - 1] == '\r')) log[--n] = '\0';
-        const char *line = n ? memrchr(log, '\n', n) : NULL;
-        snprintf(text, size, "%s", line ? line + 1 : log);
-    }
-    lf_free(log);
-}
-
-static void describe(const lf_point *at, int status, char *text, size_t size) {
-    if (WIFSIGNALED(status))
-        snprintf(text, size, "ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-    else if (WEXITSTATUS(status) == 126)
-        snprintf(text, size, "%s: cannot be written", at->log_path);
-    else if (WEXITSTATUS(status) == 127)
-        snprintf(text, size, "%s: cannot be run", program);
-    else
-        last_line(at->log_path, text, size);
-}
-
-/* A run that failed before it had a folder, or was killed, has not recorded it itself. */
-static lf_status record(const lf_point *at, int status, lf_err *err) {
-    char *path = error_path(at), message[1024];
-    if (!path) return lf_no_memory(err, "the workers of a sweep");
-    lf_status rc = LF_OK;
-    if (!lf_is_file(path) && !(rc = lf_mkdir_p(at->run_dir, err))) {
-        describe(at, status, message, sizeof message);
-        lf_obj o = lf_obj_new();
-        lf_obj_number(&o, "exit_code", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-        lf_obj_string(&o, "state", "failed");
-        lf_obj_string(&o, "message", message);
-        rc = lf_obj_write_in(&o, at->run_dir, error_name, false, err);
-    }
-    lf_free(path);
-    return rc;
-}
-
-/* The first line of what the run said, or else of how it looked. */
-static void reason_of(const lf_point *at, int status, char *text, size_t size) {
-    cJSON *o = NULL;
-    const bool told = lf_json_read_in(&o, at->run_dir, error_name, NULL) == LF_OK;
-    const char *message = told ? cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, "message")) : NULL;
-    if (message)
-        snprintf(text, size, "%s", message);
-    else
-        describe(at, status, text, size);
-    text[strcspn(text, "\n")] = '\0';
-    cJSON_Delete(o);
 }
 
 /* What is said of the point in its claim, so that others need not look for it. */
@@ -144,32 +80,6 @@ static const char *const ends[] = {[LF_POINT_TODO] = LF_CLAIM_FREE,
                                    [LF_POINT_DIVERGED] = "diverged",
                                    [LF_POINT_FAILED] = "failed"};
 enum { N_ENDS = sizeof ends / sizeof *ends };
-
-/* It has its results, as the report will find, and only what comes after them could not be written (its page). */
-static bool is_done_all_the_same(const worker *w, const lf_point *at) {
-    return !w->had_results && lf_is_file_in(at->run_dir, results_name) && !lf_is_file_in(at->run_dir, error_name);
-}
-
-/* Of the run of a claim that is still this process's. */
-static lf_status note_end(const worker *w, lf_point *at, int status, lf_err *err) {
-    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    const int by = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    const bool stopped = by == SIGTERM || by == SIGINT || by == SIGHUP;        /* before it could take the signal */
-    if (stopped || code == lf_status_exit_code(LF_EINTERRUPTED)) return LF_OK; /* still to do */
-    if (code == 0) {
-        at->state = LF_POINT_DONE;
-        return LF_OK;
-    }
-    if (is_done_all_the_same(w, at)) {
-        char why[512];
-        reason_of(at, status, why, sizeof why);
-        lf_warn("%s: is done, but not all that follows: %s", at->name, why);
-        at->state = LF_POINT_DONE;
-        return LF_OK;
-    }
-    at->state = code == lf_status_exit_code(LF_EDIVERGED) ? LF_POINT_DIVERGED : LF_POINT_FAILED;
-    return record(at, status, err);
-}
 
 /* ---- all of them ---- */
 
@@ -246,9 +156,10 @@ static void say_waiting(pool *l, int64_t held, const lf_process *by) {
     if (by->host[0])
         snprintf(first, sizeof first, ", the first of process %lld on %s", (long long)by->number, by->host);
     snprintf(line, sizeof line,
-             "nothing is left to begin; %lld run%s of other processes %s still at work%s: waiting for them, to finish "
-             "what they cannot (Ctrl-C leaves them to it)",
-             (long long)held, held > 1 ? "s" : "", held > 1 ? "are" : "is", first);
+             "nothing is left to begin; %lld run%s still at work%s: waiting for %s, to finish what they cannot (Ctrl-C "
+             "leaves them to it)",
+             (long long)held, held > 1 ? "s of other processes are" : " of another process is", first,
+             held > 1 ? "them" : "it");
     lf_table_say(l->table, line);
     l->said_waiting = true;
 }
@@ -306,9 +217,8 @@ static lf_status begin_next(pool *l, worker *w, lf_err *err) {
 
 static lf_status end(pool *l, worker *w, int status, lf_err *err) {
     lf_point *at = &l->p->at[w->point];
-    const lf_status rc = w->lost ? LF_OK : note_end(w, at, status, err);
-    char why[512] = "";
-    if (at->state == LF_POINT_FAILED) reason_of(at, status, why, sizeof why);
+    char why[1024] = "";
+    const lf_status rc = w->lost ? LF_OK : lf_ending_note(at, status, w->had_results, program, why, sizeof why, err);
     if (!l->stopping && !lf_cfg_is_given(l->p->cfg, LF_shard))
         lf_table_workers(l->table, l->jobs * lf_share_processes(l->share));
     if (!w->lost) l->stopped[w->point] = at->state == LF_POINT_TODO;
@@ -322,6 +232,7 @@ static lf_status end(pool *l, worker *w, int status, lf_err *err) {
 
 /* Its run is of no use, and would write where another one writes. */
 static void lose(pool *l, worker *w) {
+    lf_table_clear(l->table);
     lf_warn("%s: taken over by another process, since nothing was heard of this one for ten minutes",
             l->p->at[w->point].name);
     kill(w->pid, SIGKILL);

@@ -6,7 +6,7 @@
 #include <sys/prctl.h>
 
 #include "base/log.h"
-#include "sweep/claims.h"
+#include "sweep/share.h"
 
 #define SWEEP                                                                                                          \
     "sweep --model $M --train_data data --forgetting_data base --r 4 --max_steps 6 --per_device_train_batch_size 4 "   \
@@ -191,6 +191,22 @@ static void test_diverged_and_failed(void **state) {
     assert_false(is_there("bad/runs/train_data=hollow/error.json"));
 }
 
+/* What a report counts as done, because its results are there, is done here too; what is missing is said. */
+static void test_a_page_that_cannot_be_written(void **state) {
+    (void)state;
+    static const char command[] = SWEEP "--sweep '{\"seed\": [1]}' --learning_rate 1e-3 --output_dir pageless";
+    must(run("%s --print_commands", command), 0);
+    assert_int_equal(lf_mkdir_p(text("%s/pageless/runs/seed=1/report.html/full", root), NULL), LF_OK);
+    must(run("%s", command), 0);
+    said("warning: seed=1: its results are there, but not all that is made of them: ");
+    said("report.html: cannot create: Is a directory; see pageless/logs/seed=1.log");
+    said("[1/1] seed=1 done in ");
+    said("1 run, 1 done");
+    assert_false(is_there("pageless/runs/seed=1/error.json"));
+    must(run("%s", command), 0);
+    said("1 is finished already");
+}
+
 /* While the first is at work, another sweep is refused, and the same one joins it: there it has nothing to do but to
  * wait for what the first one does. */
 static void test_two_sweeps_in_one_folder(void **state) {
@@ -359,6 +375,21 @@ static void test_claims(void **state) {
     assert_int_equal(count_files("claimed/claims"), 5); /* no clocks, nothing aside */
 }
 
+/* By which time left is divided. */
+static void test_how_many_processes(void **state) {
+    (void)state;
+    lf_share s;
+    lf_err err = {0};
+    assert_int_equal(lf_share_open(&s, text("%s/counted", root), &err), LF_OK);
+    assert_int_equal(lf_share_processes(&s), 1); /* this one, also before it has joined */
+    put_claim("counted/claims/@member-far-1.1", 300);
+    put_claim("counted/claims/@member-far-2.1", 0);
+    put_claim("counted/claims/@member-far-3.1", 610); /* gone */
+    put_claim("counted/claims/seed=1.1", 0);          /* no member */
+    assert_int_equal(lf_share_processes(&s), 2);
+    lf_share_close(&s);
+}
+
 /* Tries when the pipe `go` ends, says 1 or 0 into `report`, and stays: the claim of a process that is gone is free. */
 static void be_a_taker(const char *name, int go, int report) {
     lf_claims c;
@@ -411,10 +442,17 @@ static void test_a_machine_that_died(void **state) {
     put_claim("dead/claims/@member-far-1.1", 590);
     must(run("%s --sweep '{\"seed\": [1, 2, 3]}'", command), 1);
     said("another sweep is at work in this folder (process 1 on far");
+    put_claim("dead/claims/seed=1.1", 301);
+    const int says = hold("dead.log");
+    const pid_t pid = start_run(command, "dead.log"); /* it joins, does the other, and waits for what may be alive */
+    wait_for_words(says, "1 other process is at work on it");
+    wait_for_words(says, "seed=1: process 1 on far was last heard of 5 minutes ago; its run is taken over after 10");
+    wait_for_words(says, "seed=2 done in ");
+    wait_for_words(says, "1 run of another process is still at work, the first of process 1 on far: waiting for it");
     put_claim("dead/claims/seed=1.1", 610);
-    must(run("%s", command), 0); /* it joins, and takes over what is old */
-    said("1 other process is at work on it");
-    said("seed=1: taken over from process 1 on far, which is not heard of any more");
+    wait_for_words(says, "seed=1: taken over from process 1 on far, which is not heard of any more");
+    let_go(says, "dead.log");
+    assert_int_equal(code_of(pid), 0);
     assert_int_equal(lines_with("dead/results.csv", ",done,"), 2);
     put_claim("dead/claims/@member-far-1.1", 610);
     /* nobody is there any more; and a folder in which somebody has just begun is none that holds something else */
@@ -557,6 +595,7 @@ int main(void) {
         cmocka_unit_test(test_sweep_goes_on),
         cmocka_unit_test(test_killed_in_the_middle),
         cmocka_unit_test(test_diverged_and_failed),
+        cmocka_unit_test(test_a_page_that_cannot_be_written),
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_refused_before_anything_runs),
         cmocka_unit_test(test_two_sweeps_in_one_folder),
@@ -564,6 +603,7 @@ int main(void) {
         cmocka_unit_test(test_a_worker_is_stopped),
         cmocka_unit_test(test_three_processes_one_is_killed),
         cmocka_unit_test(test_claims),
+        cmocka_unit_test(test_how_many_processes),
         cmocka_unit_test(test_one_claim_many_takers),
         cmocka_unit_test(test_a_machine_that_died),
         cmocka_unit_test(test_tasks_of_an_array),

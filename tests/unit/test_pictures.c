@@ -777,6 +777,38 @@ static void one_json_object(void **state) {
     lf_free(set);
 }
 
+/* Figures of a folder that one may only read, a colleague's: they are printed, and it is said that nothing is written.
+ */
+static void a_folder_to_be_read_only(void **state) {
+    (void)state;
+    enum { NOBODY = 65534 }; /* root may write everywhere */
+    char *set = make_set("theirs", two_inits, N_TWO_INITS, false), *text = NULL, *json = NULL;
+    size_t size;
+    lf_err err = {0};
+    const bool root = geteuid() == 0;
+    assert_int_equal(chmod(folder, 0755) | chmod(set, 0555), 0);
+    assert_true(!root || seteuid(NOBODY) == 0);
+    FILE *out = open_memstream(&text, &size), *as_json = open_memstream(&json, &size);
+    lf_status rc = lf_report_set(set, NULL, false, out, &err);
+    if (!rc) rc = lf_report_set(set, NULL, true, as_json, &err);
+    assert_true(!root || seteuid(0) == 0);
+    assert_int_equal(chmod(set, 0755), 0);
+    fclose(out);
+    fclose(as_json);
+    assert_ok(rc, err);
+    holds(text, "pissa");
+    holds(text, "12 runs, 9 done, 3 diverged");
+    holds_not(text, "report.html");
+    holds(json, "\"groups\"");
+    holds_not(json, "report.html");
+    assert_false(is_there(set, "report.html") || is_there(set, "results.csv") || is_there(set, "curves.svg"));
+    free(text);
+    free(json);
+    report(set); /* and once it may be */
+    assert_true(is_there(set, "report.html") && is_there(set, "results.csv"));
+    lf_free(set);
+}
+
 static void page_of_a_run(void **state) {
     (void)state;
     char *set = make_set("single", two_inits, N_TWO_INITS, false), *done = lf_path_join(set, "a1"),
@@ -1222,6 +1254,7 @@ int main(void) {
         cmocka_unit_test(pictures_of_too_little_go),
         cmocka_unit_test(page_of_a_set_stands_alone),
         cmocka_unit_test(one_json_object),
+        cmocka_unit_test(a_folder_to_be_read_only),
         cmocka_unit_test(page_of_a_run),
         cmocka_unit_test(only_plain_drawings_are_shown),
         cmocka_unit_test(the_verb),

@@ -731,7 +731,7 @@ static void test_why_unchosen(void **state) {
     assert_table(s, "method  learning rate    runs\n"
                     "all                 1  0 of 1\n"
                     "where there is no learning rate at which every run is done, none was chosen, and all are shown\n"
-                    "1 runs, 1 failed\n"
+                    "1 run, 1 failed\n"
                     "failed: a\n");
     done(s);
 }

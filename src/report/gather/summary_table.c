@@ -203,7 +203,7 @@ static void print_makers(const lf_gathered *g, FILE *out) {
 static void print_states(const lf_gathered *g, FILE *out) {
     int64_t counts[LF_N_RUN_STATES] = {0};
     for (int64_t i = 0; i < g->n_runs; i++) counts[g->runs[i].state]++;
-    fprintf(out, "%lld runs", (long long)g->n_runs);
+    fprintf(out, "%lld run%s", (long long)g->n_runs, g->n_runs == 1 ? "" : "s");
     for (int k = 0; k < LF_N_RUN_STATES; k++)
         if (counts[k]) fprintf(out, ", %lld %s", (long long)counts[k], lf_run_state_name((lf_run_state)k));
     fputc('\n', out);
