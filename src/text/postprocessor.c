@@ -72,9 +72,26 @@ static lf_status open_list(const lf_step *s, lf_template *to, const cJSON *json,
     return LF_OK;
 }
 
+/* A form without a text would lose it, and one with a text twice be longer than the text was cut for. */
+static lf_status check_texts(const lf_step *s, const lf_template *form, const char *key, lf_err *err) {
+    int64_t a = 0, b = 0;
+    const bool two = form == &s->pair;
+    for (size_t i = 0; i < form->n; i++) {
+        a += form->at[i].id == LF_TEXT_HERE;
+        b += form->at[i].id == LF_SECOND_HERE;
+    }
+    if (a == 1 && b == two) return LF_OK;
+    return lf_fail(err, LF_EUNSUPPORTED, "%s: key '%s': expected %s once", s->where, key,
+                   two ? "each of the sequences \"A\" and \"B\"" : "the sequence \"A\"");
+}
+
+/* An empty pair is none. */
 static lf_status open_template(lf_step *s, const cJSON *json, lf_err *err) {
-    const lf_status rc = open_list(s, &s->single, json, "single", err);
-    return rc || !cJSON_HasObjectItem(json, "pair") ? rc : open_list(s, &s->pair, json, "pair", err);
+    lf_status rc = open_list(s, &s->single, json, "single", err);
+    if (!rc) rc = check_texts(s, &s->single, "single", err);
+    if (rc || !cJSON_HasObjectItem(json, "pair")) return rc;
+    rc = open_list(s, &s->pair, json, "pair", err);
+    return rc || s->pair.n == 0 ? rc : check_texts(s, &s->pair, "pair", err);
 }
 
 /* ---- BertProcessing and RobertaProcessing: "cls" and "sep" are [token, id] ---- */

@@ -1,45 +1,8 @@
-/* A folder of runs from elsewhere, made a page of: files as "PATH\nBYTES", with NULs between. One line of error, or a
+/* A folder of runs from elsewhere, made a page of (files.h). One line of error, or a
  * page in which no text of a run's has become markup. */
-#include "fuzz.h"
+#include "files.h"
 #include "lora_ft.h"
 #include "report/page/report.h"
-
-enum { MOST_FILES = 24 };
-
-/* ---- the folder ---- */
-
-/* Plain names, four deep at most. */
-static bool is_name(const char *path) {
-    int deep = 0;
-    if (!*path || *path == '/' || strlen(path) > 120 || strstr(path, "..") || strstr(path, "//")) return false;
-    for (const char *s = path; *s; s++) {
-        deep += *s == '/';
-        if (*s < 0x20 || *s == 0x7f) return false;
-    }
-    return deep < 4 && path[strlen(path) - 1] != '/';
-}
-
-static void put_below(const char *path, fuzz_part bytes) {
-    char name[200], folder[200];
-    snprintf(name, sizeof name, "runs/%s", path);
-    snprintf(folder, sizeof folder, "%s", name);
-    *strrchr(folder, '/') = 0;
-    if (lf_mkdir_p(in_folder(folder), NULL) || lf_is_dir(in_folder(name))) return; /* a file has the folder's name */
-    put_part(name, bytes);
-}
-
-static void make_folder(fuzz_input *in) {
-    require(lf_remove_tree(in_folder("runs"), NULL) == LF_OK && lf_mkdir_p(in_folder("runs"), NULL) == LF_OK);
-    for (int i = 0; i < MOST_FILES && in->left; i++) {
-        const fuzz_part whole = take_part(in);
-        fuzz_input inner = {(const uint8_t *)whole.s, whole.n};
-        const fuzz_part path = take_until(&inner, '\n'), bytes = take_rest(&inner);
-        if (is_name(path.s)) put_below(path.s, bytes);
-        free(path.s);
-        free(bytes.s);
-        free(whole.s);
-    }
-}
 
 /* ---- the page ---- */
 
@@ -108,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     lf_log_set_level(LF_LOG_QUIET);
     setenv("PATH", "", 1); /* no gnuplot: what it would be given is made all the same */
     const bool json = take_byte(&in) & 1;
-    make_folder(&in);
+    put_folder("runs", &in);
     report(in_folder("runs"), json);
     check_page("runs/report.html");
     if (lf_is_dir(in_folder("runs/a"))) {

@@ -1,10 +1,10 @@
-/* Any bytes as a tokenizer.json, and what follows the first NUL as a text and as a pattern: one line of error, or ids
- * that the tokenizer has and text that is UTF-8. */
+/* A tokenizer and a text: the first byte says how, then the text up to a NUL, then a tokenizer.json or the files of a
+ * model's folder (files.h). One line of error, or ids that the tokenizer has and text that is UTF-8. */
 #include "base/utf8.h"
-#include "fuzz.h"
-#include "text/pattern.h"
+#include "files.h"
 #include "text/tokenizer.h"
 
+enum { FOLDER = 1, VOCAB_TXT = 2, ADD = 4, COPY = 8 };
 static const char usual[] = "<s> ab\xc3\xa9 \xe2\x96\x81 a  12.\r\n the\xf0\x9f\xa6\x99 e\xcc\x81\xcc\xa3 <0x41>'s";
 
 static void check_failure(lf_status rc, const lf_err *err) {
@@ -52,53 +52,93 @@ static void check_pair(lf_tokenizer *t, const char *text, size_t n) {
     const lf_status rc =
         lf_tokenizer_encode_pair(w, usual, sizeof usual - 1, text, n, most, &ids, &types, &left_out, &err);
     check_failure(rc, &err);
-    require(ids.n == types.n && (rc ? ids.n == 0 : left_out >= 0));
+    require(ids.n == types.n && ids.n <= most && (rc ? ids.n == 0 : left_out >= 0));
     for (int64_t i = 0; i < ids.n; i++) require(lf_tokenizer_token(t, ids.ids[i]) != NULL && types.ids[i] >= 0);
     lf_tokenizer_work_free(w);
     lf_ids_free(&ids);
     lf_ids_free(&types);
 }
 
-/* The text as a pattern: whatever it is, matches lie in order within what was searched. */
-static void check_pattern(const char *text, size_t n) {
-    char *pattern = malloc(n + 1);
-    lf_pattern *p = NULL;
-    lf_matcher *m = lf_matcher_new();
-    lf_search at = {0};
+/* In parts between which no token reaches, at every third character. */
+static void check_cut(lf_tokenizer *t, const char *text, size_t n) {
+    enum { MOST = 40 };
+    size_t cuts[MOST], n_cuts = 0, characters = 0;
+    int64_t starts[MOST];
+    lf_tokenizer_work *w = NULL;
+    lf_ids ids = {0};
     lf_err err = {0};
-    bool hit = true;
-    require(pattern && m);
-    memcpy(pattern, text, n);
-    pattern[n] = 0;
-    lf_status rc = lf_pattern_new(&p, pattern, false, "fuzz", &err);
-    require((rc == LF_OK) == (p != NULL));
-    for (size_t last = 0; !rc && hit; last = at.end) {
-        rc = lf_pattern_next(p, m, usual, sizeof usual - 1, &at, &hit, &err);
-        require(rc || !hit || (last <= at.end && at.begin <= sizeof usual && at.end <= sizeof usual - 1));
+    for (size_t i = 0; i < n && n_cuts < MOST; i++)
+        if ((text[i] & 0xc0) != 0x80 && ++characters % 3 == 0) cuts[n_cuts++] = i;
+    require(lf_tokenizer_work_new(&w, t, NULL) == LF_OK);
+    const lf_status rc = lf_tokenizer_encode_cut(w, text, n, cuts, n_cuts, true, &ids, starts, &err);
+    check_failure(rc, &err);
+    for (size_t i = 0; i < n_cuts && !rc; i++) require(starts[i] >= (i ? starts[i - 1] : 0) && starts[i] <= ids.n);
+    lf_tokenizer_work_free(w);
+    lf_ids_free(&ids);
+}
+
+static void add_texts(lf_tokenizer *t) {
+    static const char *const texts[] = {"ab", "the llama", "<s>"}, *const none[] = {""};
+    bool made[3];
+    lf_err err = {0};
+    const int64_t before = lf_tokenizer_vocab_size(t);
+    require(lf_tokenizer_add_texts(t, none, 1, NULL, NULL) == LF_EUSAGE);
+    const lf_status rc = lf_tokenizer_add_texts(t, texts, 3, made, &err);
+    check_failure(rc, &err);
+    for (int i = 0; i < 3 && !rc; i++) require(lf_tokenizer_is_added(t, lf_tokenizer_id(t, texts[i])));
+    require(rc || lf_tokenizer_vocab_size(t) >= before);
+}
+
+static void ask(const lf_tokenizer *t) {
+    const int32_t named[] = {lf_tokenizer_bos(t), lf_tokenizer_eos(t), lf_tokenizer_pad(t), lf_tokenizer_unk(t),
+                             lf_tokenizer_mask(t)};
+    const int64_t n = lf_tokenizer_vocab_size(t);
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++) require(named[i] >= -1 && named[i] < n);
+    for (int32_t i = -1; i <= n && i < 300; i++) {
+        const char *token = lf_tokenizer_token(t, i);
+        require((i >= 0 && i < n) || !token);
+        if (token) require(lf_tokenizer_is_added(t, i) || lf_tokenizer_is_of_model(t, i));
+        (void)lf_tokenizer_is_special(t, i);
     }
-    require(rc == LF_OK || rc == LF_EDATA || rc == LF_EUNSUPPORTED);
-    lf_pattern_free(p);
-    lf_matcher_free(m);
-    free(pattern);
+    require(lf_tokenizer_added_at(t, usual, sizeof usual - 1) < sizeof usual);
+}
+
+/* A folder's files are copied to where an adapter goes, and are a tokenizer there too. */
+static void copy(const char *dir) {
+    const char *to = in_folder("copy");
+    lf_err err = {0};
+    require(lf_remove_tree(to, NULL) == LF_OK && lf_mkdir_p(to, NULL) == LF_OK);
+    require(lf_tokenizer_copy_files(dir, to, &err) == LF_OK && lf_tokenizer_is_in(dir) == lf_tokenizer_is_in(to));
+}
+
+static lf_status open_folder(lf_tokenizer **t, uint8_t how, fuzz_input *in, lf_err *err) {
+    put_folder("tokenizer", in);
+    if (how & COPY) copy(in_folder("tokenizer"));
+    return lf_tokenizer_open(t, in_folder(how & VOCAB_TXT ? "tokenizer/vocab.txt" : "tokenizer"), err);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    const uint8_t *end = size ? memchr(data, 0, size) : NULL;
-    const size_t json_size = end ? (size_t)(end - data) : size;
+    fuzz_input in = {data, size};
     lf_tokenizer *t = NULL;
     lf_err err = {0};
-    const lf_status rc = lf_tokenizer_parse(&t, (const char *)data, json_size, "fuzz", &err);
-    check_failure(rc, &err);
+    lf_log_set_level(LF_LOG_QUIET);
+    const uint8_t how = take_byte(&in);
+    const fuzz_part text = take_part(&in);
+    const lf_status rc = how & FOLDER ? open_folder(&t, how, &in, &err)
+                                      : lf_tokenizer_parse(&t, (const char *)in.at, in.left, "fuzz", &err);
+    require((rc == LF_ENOTFOUND && (how & FOLDER)) || rc == LF_OK || rc == LF_EDATA || rc == LF_EUNSUPPORTED);
+    require_said(rc, &err);
     require((rc == LF_OK) == (t != NULL));
     if (t) {
+        if (how & ADD) add_texts(t);
+        ask(t);
         check_text(t, usual, sizeof usual - 1, true);
-        if (end) check_text(t, (const char *)end + 1, size - json_size - 1, false);
-        if (end) check_pair(t, (const char *)end + 1, size - json_size - 1);
+        check_text(t, text.s, text.n, false);
+        check_pair(t, text.s, text.n);
+        check_cut(t, usual, sizeof usual - 1);
     }
     lf_tokenizer_free(t);
-    const char *rest = end ? (const char *)end + 1 : (const char *)data;
-    const size_t n = end ? size - json_size - 1 : 0;
-    if (n > 0 && n < 200 && !memchr(rest, 0, n) && lf_utf8_invalid(rest, n) == n) check_pattern(rest, n);
+    free(text.s);
     require(lf_alloc_live() == 0);
     return 0;
 }

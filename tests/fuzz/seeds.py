@@ -1,7 +1,5 @@
 """Writes the seeds of a fuzz target: small inputs of each kind that its reader knows, so that a run of seconds gets beyond
 the first check. Arguments: the target's name, a folder."""
-import base64
-import gzip
 import json
 import os
 import struct
@@ -9,6 +7,8 @@ import sys
 import zlib
 
 import seeds_of_files
+import seeds_of_texts
+import seeds_of_tokenizers
 
 
 def safetensors():
@@ -146,64 +146,6 @@ def json_texts():
         yield bad
 
 
-def text():
-    records = [  # the first byte is the format: jsonl, json, csv, tsv, text
-        (0, b'{"text": "one two"}\n{"text": "three"}\n'),
-        (0, b'{"prompt": "a", "completion": "b"}\n{"question": "q", "choices": ["a", "b"], "answer": 1}\n'),
-        (0, b'{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]}\n'),
-        (1, b'[{"instruction": "i", "input": "x", "output": "o"}, {"instruction": "j", "output": "p"}]'),
-        (2, b'text,label\n"a ""quoted"" text",1\nplain,0\n'),
-        (3, b'prompt\tcompletion\na\tb\n'),
-        (4, b'A text.\n\nAnother paragraph of it.\n'),
-        (0, b'{"text": "a"}\n\n{"text": 3}\n'), (0, b'{"txt": "a"}\n'), (0, b'[1]\n'), (0, b'{"text": "a"\n'), (0, b''), (0, b'{"text": ""}\n{"text": null}\n'), (0, b'\xef\xbb\xbf{"text": "a"}'),
-        (0, b'{"prompt": "a", "completion": ""}\n'), (0, b'{"prompt": 1, "completion": "b"}\n'), (0, b'{"question": "q", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "B"}\n'),
-        (0, b'{"question": "q", "choices": ["a"], "answer": 7}\n'), (0, b'{"question": "q", "choices": ["a", "b"], "answer": "C"}\n'), (0, b'{"question": "q", "choices": [], "answer": 0}\n'),
-        (0, b'{"conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "ho"}]}\n'), (0, b'{"messages": []}\n'), (0, b'{"messages": [{"role": "user"}]}\n'),
-        (0, b'{"messages": [{"role": "assistant", "content": "x", "train": false}], "tools": "[]"}\n'), (0, b'{"instruction": "i", "output": 3}\n'), (0, b'{"text": "a", "label": 1}\n{"text": "b", "label": 0}\n'),
-        (0, b'{"sentence1": "a", "sentence2": "b", "label": "x"}\n'), (1, b'{"data": [{"text": "a"}]}'), (1, b'{"text": ["a", "b"]}'), (1, b'[]'), (1, b'[1, {"text": "x"}]'), (1, b'3'),
-        (2, b'text\n"a\nb"\n'), (2, b'text,label\n"a,1\n'), (2, b'text,label\na\n'), (2, b'text,label\na,b,c\n'), (2, b'text;label\na;1\n'), (2, b'text|label\na|1\n'), (2, b''), (2, b'text\n'),
-        (2, b'text,text\na,b\n'), (2, b'"te""xt"\n"a"x\n'), (2, b'text\r\na\r\n\r\nb\r\n'), (2, b'text\ra\r'), (2, b'te\xffxt\na\n'), (3, b'text\tlabel\n"a\t1\n'), (3, b'prompt\tcompletion\r\na\tb'),
-        (4, b''), (4, b'\n\n\n'), (4, b'a\r\n\r\nb'), (4, b'\xff\xfea\0'), (4, b'a\0b'), (4, b'\xc3'), (0, b'PAR1\x15'), (2, b'PK\3\4'),
-        (8, b'{"question": "q", "input": "x", "answer": "a"}\n'), (8, b'{"question": "q"}\n'), (9, b'[{"question": "q", "input": 3}]'), (0, gzip.compress(b'{"text": "one two"}\n'))]
-    for kind, body in records:
-        yield bytes([kind]) + body
-
-
-def tokenizer():
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-    model = {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "<s>": 3}, "merges": ["a b"], "unk_token": None,
-             "byte_fallback": False}
-    added = [{"id": 3, "content": "<s>", "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
-              "special": True}]
-    whole = {"version": "1.0", "added_tokens": added, "normalizer": {"type": "NFC"}, "pre_tokenizer": byte_level,
-             "post_processor": None, "decoder": {"type": "ByteLevel"}, "model": model}
-    split = dict(whole, pre_tokenizer={"type": "Split", "pattern": {"Regex": "\\s+"}, "behavior": "Isolated",
-                                       "invert": False})
-    for one in (whole, split, dict(whole, normalizer=None, pre_tokenizer=None, decoder=None)):
-        yield json.dumps(one).encode() + b"\0ab a(b|c)+"
-    pair = {"type": "TemplateProcessing", "special_tokens": {"u": {"id": "u", "ids": [0], "tokens": ["u"]}},
-            "single": [{"SpecialToken": {"id": "u", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
-            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}]}
-    wordpiece = {"type": "WordPiece", "unk_token": "u", "continuing_subword_prefix": "##", "max_input_chars_per_word": 9,
-                 "vocab": {"u": 0, "a": 1, "##b": 2, "the": 3}}
-    unigram = {"type": "Unigram", "unk_id": 0, "byte_fallback": True,
-               "vocab": [["u", 0.0], ["a", -1.5], ["b", -2.0], ["ab", -3.25], ["\u2581", -2.0], ["<0x41>", -9.0]]}
-    # "a" becomes "X": one key
-    charsmap = base64.b64encode(b"\x8c\1\0\0" + trie_of_a() + b"X\0").decode()
-    yield json.dumps({"normalizer": {"type": "BertNormalizer"}, "pre_tokenizer": {"type": "BertPreTokenizer"},
-                      "decoder": {"type": "WordPiece"}, "post_processor": pair, "model": wordpiece}).encode() + b"\0ab the"
-    yield json.dumps({"normalizer": {"type": "Precompiled", "precompiled_charsmap": charsmap},
-                      "pre_tokenizer": {"type": "Metaspace", "replacement": "\u2581"}, "post_processor": pair,
-                      "decoder": {"type": "Metaspace", "replacement": "\u2581"}, "model": unigram}).encode() + b"\0ab"
-
-
-def trie_of_a():
-    """Darts' double array with the key "a": 99 units, of which three are used."""
-    units = [0] * 99
-    units[0], units[1 ^ 97], units[1 ^ 97 ^ 2] = 1 << 10, 97 | 1 << 8 | 2 << 10, 1 << 31
-    return b"".join(u.to_bytes(4, "little") for u in units)
-
-
 def jinja():
     folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../golden/jinja")
     for name in sorted(os.listdir(folder)):
@@ -223,8 +165,8 @@ def parquet():
                 yield file.read()
 
 
-SEEDS = {"fuzz_safetensors": safetensors, "fuzz_gguf": gguf, "fuzz_image": image, "fuzz_json": json_texts, "fuzz_text": text,
-         "fuzz_tokenizer": tokenizer, "fuzz_jinja": jinja, "fuzz_parquet": parquet, **seeds_of_files.SEEDS}
+SEEDS = {"fuzz_safetensors": safetensors, "fuzz_gguf": gguf, "fuzz_image": image, "fuzz_json": json_texts, "fuzz_jinja": jinja, "fuzz_parquet": parquet,
+         **seeds_of_files.SEEDS, **seeds_of_texts.SEEDS, **seeds_of_tokenizers.SEEDS}
 
 
 def main(name, folder):

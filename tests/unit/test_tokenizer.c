@@ -429,7 +429,7 @@ static void test_pairs_refused(void **state) {
     lf_tokenizer_free(t);
     lf_ids_free(&ids);
     static const char *const bad[][2] = {
-        {"{\"type\": \"TemplateProcessing\", \"single\": []}", "key 'pair': none"},
+        {"{\"type\": \"TemplateProcessing\", \"single\": [{\"Sequence\": {\"id\": \"A\"}}]}", "key 'pair': none"},
         {"{\"type\": \"Sequence\", \"processors\": [{\"type\": \"BertProcessing\", \"cls\": [\"a\", 0], \"sep\": "
          "[\"b\", 1]}, {\"type\": \"BertProcessing\", \"cls\": [\"a\", 0], \"sep\": [\"b\", 1]}]}",
          "processors[1]: a second step"},
@@ -451,8 +451,10 @@ static void test_pairs_refused(void **state) {
 
 /* ---- what is refused ---- */
 
-#define MODEL "\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1, \"ab\": 2}, \"merges\": [\"a b\"]}"
+#define MODEL        "\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1, \"ab\": 2}, \"merges\": [\"a b\"]}"
 
+#define TEMPLATE     "\"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": "
+#define SEQUENCE(id) "{\"Sequence\": {\"id\": \"" id "\"}}"
 static void test_refused(void **state) {
     (void)state;
     static const struct {
@@ -518,9 +520,12 @@ static void test_refused(void **state) {
         {"{" MODEL ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"Sequence\": {\"id\": "
          "\"B\"}}]}}",
          LF_EDATA, "key 'single': sequence \"B\"; expected \"A\""},
-        {"{" MODEL ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [], \"pair\": [{\"Sequence\": "
-         "{\"id\": \"C\"}}]}}",
-         LF_EDATA, "key 'pair': sequence \"C\"; expected \"A\" or \"B\""},
+        {"{" MODEL ", " TEMPLATE "[" SEQUENCE("A") "], \"pair\": [" SEQUENCE("C") "]}}", LF_EDATA,
+         "key 'pair': sequence \"C\"; expected \"A\" or \"B\""},
+        {"{" MODEL ", " TEMPLATE "[]}}", LF_EUNSUPPORTED, "key 'single': expected the sequence \"A\" once"},
+        {"{" MODEL ", " TEMPLATE "[" SEQUENCE("A") ", " SEQUENCE("A") "]}}", LF_EUNSUPPORTED, "key 'single': expected"},
+        {"{" MODEL ", " TEMPLATE "[" SEQUENCE("A") "], \"pair\": [" SEQUENCE("A") "]}}", LF_EUNSUPPORTED,
+         "key 'pair': expected each of the sequences \"A\" and \"B\" once"},
         {"{" MODEL ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"Sequence\": {\"id\": "
          "\"A\", \"type_id\": -1}}]}}",
          LF_EDATA, "'type_id'"},
