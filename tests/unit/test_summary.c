@@ -587,7 +587,7 @@ static void test_makers(void **state) {
         "avx2 on One 2 runs",
         "avx512 on One 1 run",
         "avx2 on Two 1 run\n",
-        "* by other kernels, or on another processor, than most runs, so that last digits may differ: ",
+        "* by other kernels, or on another processor, than most runs, so that last digits\n  may differ: ",
     };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!strstr(table, words[i])) fail_msg("no '%s' in\n%s", words[i], table);
@@ -668,7 +668,8 @@ static void test_table(void **state) {
         "init_lora_weights milora                0.001     3           76.00 ± 4.97        22.00 ± 4.97  75.56 ± 5.52  "
         "                22.00       0.4488                   -5.00 ± 2.48                        +14.43 ± 9.96\n"
         "± half of the 95 % t interval over seeds\n"
-        "each method at its best learning rate on evaluation data, among those at which every run is done\n"
+        "each method at its best learning rate on evaluation data, among those at which\n"
+        "  every run is done\n"
         "baseline: init_lora_weights intermediate; differences are paired by seed\n"
         "12 runs, 11 done, 1 diverged\n"
         "diverged: d3: step 3: loss is \"NaN\",\?stopped\n");
@@ -690,7 +691,8 @@ static void test_table_without_a_choice(void **state) {
         "                     0.01     1                       50.00               30.00\n"
         "note é              0.001     1                       70.00               30.00                  30.00        "
         " 0.36                                +0.00\n"
-        "no evaluation data, so no learning rate was chosen and all are shown: a choice by test data would not be one\n"
+        "no evaluation data, so no learning rate was chosen and all are shown: a choice\n"
+        "  by test data would not be one\n"
         "baseline: note \?[31m; differences are paired by seed\n"
         "3 runs, 3 done\n");
     done(s);
@@ -730,7 +732,8 @@ static void test_why_unchosen(void **state) {
     s = summarize();
     assert_table(s, "method  learning rate    runs\n"
                     "all                 1  0 of 1\n"
-                    "where there is no learning rate at which every run is done, none was chosen, and all are shown\n"
+                    "where there is no learning rate at which every run is done, none was chosen, and\n"
+                    "  all are shown\n"
                     "1 run, 1 failed\n"
                     "failed: a\n");
     done(s);
@@ -773,16 +776,16 @@ static void test_table_of_long_names(void **state) {
              "2 runs, 2 done\n",
              0, 0);
     assert_table(
-        s,
-        "method  learning rate  runs  new task, test accuracy, %  forgetting, points  forgetting at 50.00 %  "
-        "hypervolume  gain against baseline, points  forgetting at equal gain against it\n"
-        "k 0000000000000000000000000000000000000000000000000000000000000000\n"
-        "                    1     1                       50.00               30.00                  30.00         "
-        "0.24\n"
-        "k x                 1     1                       50.00               30.00                  30.00         "
-        "0.24                          +0.00                                +0.00\n"
-        "baseline: k 0000000000000000000000000000000000000000000000000000000000000000; differences are paired by seed\n"
-        "2 runs, 2 done\n");
+        s, "method  learning rate  runs  new task, test accuracy, %  forgetting, points  forgetting at 50.00 %  "
+           "hypervolume  gain against baseline, points  forgetting at equal gain against it\n"
+           "k 0000000000000000000000000000000000000000000000000000000000000000\n"
+           "                    1     1                       50.00               30.00                  30.00         "
+           "0.24\n"
+           "k x                 1     1                       50.00               30.00                  30.00         "
+           "0.24                          +0.00                                +0.00\n"
+           "baseline: k 0000000000000000000000000000000000000000000000000000000000000000;\n"
+           "  differences are paired by seed\n"
+           "2 runs, 2 done\n");
     done(s);
 }
 

@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 
+#include "base/terminal.h"
 #include "report/gather/verdict.h"
 #include "runs_fixture.h"
 
@@ -61,6 +62,21 @@ static const char *note_with(const lf_verdict *v, const char *part) {
     return NULL;
 }
 
+/* What is said in a file; no line but a path is wider than 80 columns. */
+static const char *printed(void) {
+    static char text[8192];
+    FILE *f = fmemopen(text, sizeof text, "w");
+    assert_non_null(f);
+    lf_verdicts_print(verdicts, n_verdicts, f);
+    fclose(f);
+    for (const char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+        char own[1024];
+        snprintf(own, sizeof own, "%.*s", (int)(end - line), line);
+        if (lf_text_columns(own) > LF_USUAL_COLUMNS && strchr(own + strspn(own, " "), ' ')) fail_msg("wide: %s", own);
+    }
+    return text;
+}
+
 /* Equal accuracy; forgetting of plain LoRA .20 .21 .22 .23 .24, of the middle 6 points less, give or take; PiSSA more.
  */
 static void one_wins(void **state) {
@@ -88,6 +104,8 @@ static void one_wins(void **state) {
     says(v->adapter, "/middle-");
     says(v->adapter, "/adapter");
     assert_string_equal(v->model, "m");
+    says(printed(),
+         "\ntake:    position 0.5 at learning rate 1: new task, accuracy 70.0 ± 0.0 %,\n         forgetting ");
     assert_null(v->of);
     assert_non_null(note_with(v, "on the same evaluation data"));
     assert_null(note_with(v, "seeds:"));
@@ -160,9 +178,22 @@ static void two_seeds(void **state) {
         put("middle", i, 1, 0.7, 0.1, "");
     }
     const lf_verdict *v = judge();
-    says(v->answer, "Nothing can be said for sure: 2 seeds of each method give no interval");
+    assert_string_equal(v->answer,
+                        "Nothing can be said for sure: 2 seeds of each method give no interval, and a difference may "
+                        "be the noise of seeds. One more seed of each gives one. The table has what was found.");
     assert_null(v->run);
-    says(note_with(v, "2 seeds:"), "at least three");
+    says(note_with(v, "2 seeds:"), "three are the least for an interval, and that of five is half as wide");
+    /* in a file: broken at 80 columns, below where it begins */
+    says(printed(), "verdict: Nothing can be said for sure: 2 seeds of each method give no interval,\n"
+                    "         and a difference may be the noise of seeds. One more seed of each gives\n"
+                    "         one. The table has what was found.\n");
+    done();
+    assert_int_equal(clean_set(NULL), 0);
+    put("kaiming", 1, 1, 0.7, 0.2, "");
+    put("middle", 1, 1, 0.7, 0.1, "");
+    says(judge()->answer,
+         "1 seed of each method gives no interval, and a difference may be the noise of seeds. Two more "
+         "seeds of each give one.");
     done();
 }
 

@@ -121,8 +121,8 @@ lf_unchosen lf_why_unchosen(const lf_summary *s, const lf_cohort *g);
  * empty. RFC 4180, but for the ends of lines. */
 lf_status lf_write_results_csv(const lf_gathered *g, const char *path, lf_err *err);
 lf_status lf_write_summary_csv(const lf_summary *s, const char *path, lf_err *err);
-/* The same for a terminal: one line a group at its best rate (where none could be chosen, a line a rate), means with
- * half of the 95 % interval; what diverged or failed. */
+/* The same for people, what stands below it broken at 80 columns where it is no terminal: one line a group at its best
+ * rate (where none could be chosen, a line a rate), means with half of the 95 % interval; what diverged or failed. */
 void lf_summary_table(const lf_summary *s, FILE *out);
 
 typedef struct lf_band {

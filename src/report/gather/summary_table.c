@@ -232,7 +232,7 @@ void lf_summary_table(const lf_summary *s, FILE *out) {
     print_groups(s, out);
     if (lines) print_rest(s, lines);
     if (lines && fclose(lines) == 0)
-        lf_print_lines(out, text, 0);
+        lf_print_lines(out, text, LF_USUAL_COLUMNS);
     else
         fputs("(no memory for what belongs to the table)\n", out);
     free(text);

@@ -1,10 +1,12 @@
 /* Sentences from intervals. A difference is called one only where its p-value, adjusted for all that are looked at, is
  * below 0.05; all else is "cannot be told apart". */
 #include <math.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/obj.h"
 #include "base/plain.h"
+#include "base/terminal.h"
 #include "report/gather/verdict_internal.h"
 
 static const double SURE = 0.05;
@@ -171,12 +173,14 @@ static lf_status answer_surely(lf_telling *t, lf_string *text, const lf_cohort *
 }
 
 static void answer_unsurely(lf_string *text, int64_t pairs, const lf_draw_words *w) {
+    const int64_t lacking = LF_LEAST_PAIRS - pairs;
     if (pairs)
         lf_string_add(
             text,
             "Nothing can be said for sure: %lld %s of each method give%s no interval, and a difference may be "
-            "the noise of %s. The table has what was found.",
-            (long long)pairs, pairs > 1 ? w->counted_many : w->counted_one, pairs > 1 ? "" : "s", w->many);
+            "the noise of %s. %s more %s of each give%s one. The table has what was found.",
+            (long long)pairs, pairs > 1 ? w->counted_many : w->counted_one, pairs > 1 ? "" : "s", w->many,
+            lacking > 1 ? "Two" : "One", lacking > 1 ? w->counted_many : w->counted_one, lacking > 1 ? "" : "s");
     else
         lf_string_add(text,
                       "There is nothing to compare yet: no other method has run with the %s and at the learning rates "
@@ -282,10 +286,17 @@ void lf_verdicts_free(lf_verdict *v, int64_t n) {
     lf_free(v);
 }
 
+/* Broken between words, below where it begins. */
 static void print_line(FILE *out, const char *before, const char *text) {
+    const int columns = lf_columns_of(out), taken = (int)strlen(before);
+    char *plain = lf_strdup(text);
     fputs(before, out);
-    lf_print_plain(out, text);
-    fputc('\n', out);
+    if (plain) {
+        lf_make_plain(plain);
+        lf_print_wrapped(out, plain, columns ? columns : LF_USUAL_COLUMNS, taken, taken);
+    } else
+        fputs("(no memory for it)\n", out);
+    lf_free(plain);
 }
 
 void lf_verdicts_print(const lf_verdict *v, int64_t n, FILE *out) {

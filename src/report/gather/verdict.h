@@ -22,7 +22,7 @@ typedef struct lf_verdict {
  * Freed by lf_verdicts_free. */
 lf_status lf_verdicts_new(lf_verdict **out, int64_t *n, const lf_summary *s, lf_err *err);
 void lf_verdicts_free(lf_verdict *v, int64_t n);
-void lf_verdicts_print(const lf_verdict *v, int64_t n, FILE *out); /* for a terminal */
+void lf_verdicts_print(const lf_verdict *v, int64_t n, FILE *out); /* for people: 80 columns where it is no terminal */
 cJSON *lf_verdicts_json(const lf_verdict *v, int64_t n);           /* a list; NULL: out of memory */
 
 /* A method's name in a sentence: what its start is called where starts alone are swept, else with the other keys. Freed

@@ -27,7 +27,8 @@ static void note_seeds(lf_telling *t, int64_t pairs) {
     if (pairs >= MANY_PAIRS) return;
     lf_string_add(&text, "%lld %s: ", (long long)pairs, pairs == 1 ? w.counted_one : w.counted_many);
     if (pairs < LF_LEAST_PAIRS) {
-        lf_string_add(&text, "at least three are needed for an interval, five are better.");
+        lf_string_add(&text, "three are the least for an interval, and that of five is half as wide, where runs differ "
+                             "alike.");
     } else {
         int64_t enough = pairs;
         while (half_width(enough) > half_width(pairs) / 2) enough++;
