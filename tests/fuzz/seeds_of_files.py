@@ -1,127 +1,9 @@
-"""Seeds of what stands in folders: adapters, models, checkpoints, caches, runs, sweeps; good ones, and broken ones of
-each kind. What an input's parts are is said at the head of each target."""
-import glob
+"""Seeds of what stands in files and folders beside models: patterns, templates, checkpoints, caches, runs, sweeps; good ones,
+and broken ones of each kind. What an input's parts are is said at the head of each target."""
 import gzip
-import json
-import os
 import struct
 
-GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../golden")
-
-
-def text(o):
-    return json.dumps(o, ensure_ascii=False).encode()
-
-
-def parts(*some):
-    return b"\0".join(p if isinstance(p, bytes) else p.encode() for p in some)
-
-
-def lines(tensors, dtype="F32"):
-    return "\n".join(" ".join([name, dtype] + [str(n) for n in shape]) for name, shape in tensors.items())
-
-
-# ---- adapters ----
-
-Q, UP = "model.layers.%d.self_attn.q_proj", "model.layers.%d.mlp.up_proj"
-
-
-def pair(module, out, r=2, into=4, prefix="base_model.model."):
-    return {prefix + module + ".lora_A.weight": [r, into], prefix + module + ".lora_B.weight": [out, r]}
-
-
-def adapter():
-    plain = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"], "bias": "none"}
-    q = {**pair(Q % 0, 4), **pair(Q % 1, 4)}
-    named = {k.replace(".weight", ".default.weight"): v for k, v in q.items()}
-    head = {"base_model.model.score.weight": [3, 4], "base_model.model.score.bias": [3]}
-    facts = {"kind": "lora", "head": "score", "id2label": {"0": "a", "1": "b", "2": "c"}, "problem_type": "single_label_classification",
-             "base_hash": "0" * 32, "delta_form": True}
-    tokens = {"base_model.model.model.embed_tokens.lora_embedding_A": [2, 6], "base_model.model.model.embed_tokens.lora_embedding_B": [4, 2]}
-
-    def one(config, tensors, facts=None, data=b"", dtype="F32"):
-        return parts(text(dict(plain, **config)), text(facts) if facts else b"", lines(tensors, dtype), data)
-
-    yield one({}, q)
-    yield one({}, named, dtype="BF16")
-    yield one({"use_rslora": True, "lora_dropout": 0.1, "target_modules": ".*q_proj", "layers_to_transform": [0, 1]}, q, dtype="F16")
-    yield one({"rank_pattern": {"up_proj": 1}, "alpha_pattern": {"layers.0.*": 3}, "target_modules": "all-linear"},
-              {**q, **pair(UP % 0, 8, r=1)})
-    yield one({"modules_to_save": ["score"]}, {**q, **head}, facts)
-    yield one({"use_dora": True}, {**q, "base_model.model." + Q % 0 + ".lora_magnitude_vector": [4],
-                                   "base_model.model." + Q % 1 + ".lora_magnitude_vector": [4]})
-    yield one({"bias": "all"}, {**q, "base_model.model." + Q % 0 + ".base_layer.bias": [4], "base_model.model." + UP % 0 + ".bias": [8],
-                                "base_model.model.score.original_module.bias": [3], "base_model.model.score.modules_to_save.bias": [3]})
-    yield one({"bias": "lora_only"}, {**q, "base_model.model." + Q % 0 + ".base_layer.bias": [4]})
-    yield one({"target_modules": ["embed_tokens", "q_proj"]}, {**q, **tokens, "base_model.model.model.embed_tokens.base_layer.weight": [6, 4]})
-    yield one({"modules_to_save": ["embed_tokens"], "ensure_weight_tying": True}, {**q, "base_model.model.model.embed_tokens.weight": [7, 4],
-              "base_model.model.lm_head.weight": [7, 4], "base_model.model.model.embed_tokens.original_module.weight": [6, 4],
-              "base_model.model.model.embed_tokens.modules_to_save.weight": [7, 4]})
-    yield one({"modules_to_save": ["norm"]}, {**q, "base_model.model.model.layers.0.norm.weight": [4]})
-    yield parts(b"", text({"kind": "head", "head": "score"}), lines(head))
-    # broken
-    yield one({}, {k: v for k, v in q.items() if "lora_A" in k})
-    yield one({"r": 3}, q)
-    yield one({"r": 0}, q)
-    yield one({"lora_dropout": 1}, q)
-    yield one({"bias": "some"}, q)
-    yield one({"bias": 1}, q)
-    yield one({"modules_to_save": [1]}, q)
-    yield one({"modules_to_save": ["score"]}, q)
-    yield one({"modules_to_save": ["score"]}, {**q, "base_model.model.score.bias": [3]})
-    yield one({"modules_to_save": ["score"]}, {**q, "base_model.model.score.weight": [3, 4], "base_model.model.score.bias": [2]})
-    yield one({"modules_to_save": ["score"]}, {**q, **head}, dict(facts, id2label={"0": "a"}))
-    yield one({"modules_to_save": ["score"]}, {**q, **head}, dict(facts, id2label={"0": "a", "1": 2, "2": "c"}))
-    yield one({"rank_pattern": {"(": 2}}, q)
-    yield one({"rank_pattern": {"(a+)+b": 2}, "alpha_pattern": {"x": -1}}, q)
-    yield one({"peft_type": "IA3"}, q)
-    yield one({"peft_type": None}, q)
-    yield one({"init_lora_weights": "pissa"}, q)
-    yield one({"init_lora_weights": 3}, q)
-    yield one({"init_lora_weights": "mica", "unknown": 1, "revision": "x"}, q)
-    yield one({"use_qalora": True}, q)
-    yield one({"layer_replication": [[0, 1]]}, q)
-    yield one({"use_dora": True}, q)
-    yield one({}, {**q, "base_model.model.x.lora_B.bias": [2]})
-    yield one({}, {**q, "base_model.model.x.y": [2]})
-    yield one({}, {**q, **pair("model.layers.9.self_attn.q_proj", 4)})
-    yield one({}, pair(Q % 0, 5))
-    yield one({}, {**named, **pair(Q % 0, 4)})
-    yield one({}, {"base_model.model." + Q % 0 + ".lora_A.weight": [2, 2, 1, 1]})
-    for name in ("_orig_mod.x", "module.x", "x.lora_down.weight", "x.lora_a", "x"):
-        yield one({}, {name: [2, 2]})
-    yield one({}, q, data=b"\0\0\xc0\x7f")
-    yield one({}, q, dtype="I32")
-    yield one({}, {})
-    yield parts(b"", text({"kind": "head"}), lines(q))
-    yield parts(b"[]", b"", lines(q))
-    yield parts(text(plain), b"{", lines(q))
-
-
-# ---- models ----
-
-def header(path):
-    with open(path, "rb") as file:
-        size = struct.unpack("<Q", file.read(8))[0]
-        return json.loads(file.read(size))
-
-
-def model():
-    for name in ("vit-base", "enc-bert", "lm-gpt2", "lm-qwen3", "cls-llama-class", "beit-tiny", "enc-modernbert", "lm-gemma2", "deit-tiny"):
-        folder = os.path.join(GOLDEN, name)
-        tensors = {}
-        for path in sorted(glob.glob(os.path.join(folder, "model*.safetensors"))):
-            tensors.update({k: v["shape"] for k, v in header(path).items() if k != "__metadata__"})
-        with open(os.path.join(folder, "config.json"), "rb") as file:
-            config = json.load(file)
-        for kind in (b"\0", b"\1"):
-            yield kind + parts(text(config), lines(tensors))
-        less = dict(list(tensors.items())[:-1])
-        yield b"\1" + parts(text(config), lines(less))
-        yield b"\0" + parts(text(dict(config, num_hidden_layers=1, vocab_size=10 ** 9, hidden_size=-1)), lines(less))
-    yield b"\0" + parts(text({"model_type": "mamba"}), "x F32 1")
-    yield b"\0" + parts(b"{}", "x F32 1")
-    yield b"\0" + parts(b"[", "x F32 1")
+from seeds_common import parts, text
 
 
 # ---- patterns ----
@@ -363,5 +245,5 @@ def config():
     yield bytes([0]) + b"\0model m\ntrain_data d\noutput_dir o\ntarget_modules a,b\nrank_pattern {\"a\": 2}\ninit_position 0.5\nlearning_rate x"
 
 
-SEEDS = {"fuzz_adapter": adapter, "fuzz_model": model, "fuzz_chat": chat, "fuzz_regex": regex, "fuzz_idx": idx, "fuzz_gzip": packed, "fuzz_checkpoint": checkpoint,
+SEEDS = {"fuzz_chat": chat, "fuzz_regex": regex, "fuzz_idx": idx, "fuzz_gzip": packed, "fuzz_checkpoint": checkpoint,
          "fuzz_cache": cache, "fuzz_metrics": metrics, "fuzz_report": report, "fuzz_grid": grid, "fuzz_config": config}
