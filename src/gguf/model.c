@@ -15,8 +15,8 @@ typedef struct writing {
     int64_t n_factors;
 } writing;
 
-static lf_dtype dtype_of(const writing *me, const lf_param *p) {
-    return lf_gguf_dtype(me->facts, p->tensor.ndim, p->file_dtype);
+static lf_dtype dtype_of(const writing *me, const lf_param *p, const char *name) {
+    return lf_gguf_stays_f32(me->arch, name) ? LF_F32 : lf_gguf_dtype(me->facts, p->tensor.ndim, p->file_dtype);
 }
 
 static lf_status declare_all(const writing *me, int64_t *largest, lf_err *err) {
@@ -28,7 +28,7 @@ static lf_status declare_all(const writing *me, int64_t *largest, lf_err *err) {
         if (!lf_model_writes(me->m, p)) continue;
         if (p->tensor.numel > *largest) *largest = p->tensor.numel;
         if (!(rc = lf_gguf_tensor_name(&name, me->arch, me->m, p->name, err)))
-            rc = lf_gguf_declare(me->w, name, dtype_of(me, p), p->tensor.ndim, p->tensor.shape, err);
+            rc = lf_gguf_declare(me->w, name, dtype_of(me, p, name), p->tensor.ndim, p->tensor.shape, err);
         lf_free(name);
     }
     if (!rc && me->n_factors)
@@ -55,7 +55,7 @@ static lf_status write_all(const writing *me, int64_t largest, lf_merge_fn merge
             rc = write_param(me, me->m->nn.params[i], merge, context, out, out + largest, err);
     if (!rc && me->n_factors) {
         int64_t n;
-        lf_gguf_rope_factors(factors, &n, me->m);
+        lf_gguf_rope_factors(factors, &n, me->arch, me->m);
         rc = lf_gguf_write_f32(me->w, factors, n, err);
     }
     lf_aligned_free(out);
@@ -71,7 +71,7 @@ lf_status lf_gguf_write_model(lf_model *m, const char *tokenizer, lf_merge_fn me
     if ((rc = lf_gguf_arch_of(&me.arch, m, err)) || (rc = lf_model_cut_tie(m, err)) ||
         (rc = lf_gguf_writer_new(&me.w, facts->path, err)))
         return rc;
-    lf_gguf_rope_factors(NULL, &me.n_factors, m);
+    lf_gguf_rope_factors(NULL, &me.n_factors, me.arch, m);
     lf_gguf_put_general(me.w, "model", lf_gguf_arch_name(me.arch), facts);
     lf_gguf_put_file_type(me.w, lf_gguf_dtype(facts, 2, m->tokens.embedding->file_dtype));
     lf_gguf_put_sizes(me.w, me.arch, m);

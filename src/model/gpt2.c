@@ -5,39 +5,25 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "model/family.h"
+#include "model/gpt2.h"
 
-typedef struct layer {
+struct lf_gpt2_layer {
     lf_module *ln_1, *ln_2, *c_attn, *c_proj, *c_fc, *mlp_c_proj;
     const lf_model *model;
     int64_t number;
-} layer;
-
-typedef struct gpt2 {
-    int64_t heads, intermediate_size, P;
-    double epsilon, embd_pdrop, attn_pdrop, resid_pdrop, initializer_range;
-    double scale; /* of the scores */
-    bool scale_by_layer;
-    lf_activation_kind activation;
-    lf_param *positions;
-    lf_module *ln_f;
-    layer *layers;
-} gpt2;
+};
 
 /* reorder_and_upcast_attn is about roundings in half precision: softmax is in floats here anyway. */
-static lf_status read_scale(const lf_model *m, gpt2 *v, lf_err *err) {
-    bool by_size;
+static lf_status read_scale(const lf_model *m, lf_gpt2 *v, lf_err *err) {
     lf_status rc;
-    if ((rc = lf_json_get_bool(m->config, "scale_attn_weights", true, &by_size, m->config_path, err)) ||
+    if ((rc = lf_json_get_bool(m->config, "scale_attn_weights", true, &v->scale_by_size, m->config_path, err)) ||
         (rc = lf_json_get_bool(m->config, "scale_attn_by_inverse_layer_idx", false, &v->scale_by_layer, m->config_path,
-                               err)) ||
-        (rc = lf_family_refuse(m, "add_cross_attention", "cross attention is", err)))
+                               err)))
         return rc;
-    v->scale = by_size ? 1 / sqrt((double)(m->hidden_size / v->heads)) : 1;
-    return LF_OK;
+    return lf_family_refuse(m, "add_cross_attention", "cross attention is", err);
 }
 
-static lf_status read_config(lf_model *m, gpt2 *v, lf_err *err) {
+static lf_status read_config(lf_model *m, lf_gpt2 *v, lf_err *err) {
     lf_status rc;
     if ((rc = lf_family_size(m, "vocab_size", 50257, 1 << 24, &m->tokens.vocab_size, err)) ||
         (rc = lf_family_size(m, "n_embd", 768, 65536, &m->hidden_size, err)) ||
@@ -59,7 +45,7 @@ static lf_status read_config(lf_model *m, gpt2 *v, lf_err *err) {
     return read_scale(m, v, err);
 }
 
-static bool declare_layer(lf_model *m, const gpt2 *v, layer *l, int64_t number) {
+static bool declare_layer(lf_model *m, const lf_gpt2 *v, lf_gpt2_layer *l, int64_t number) {
     const int64_t C = m->hidden_size, I = v->intermediate_size;
     l->model = m;
     l->number = number;
@@ -73,7 +59,7 @@ static bool declare_layer(lf_model *m, const gpt2 *v, layer *l, int64_t number) 
 }
 
 static lf_status gpt2_declare(lf_model *m, lf_err *err) {
-    gpt2 *v = m->impl = lf_arena_alloc(m->nn.arena, sizeof *v);
+    lf_gpt2 *v = m->impl = lf_arena_alloc(m->nn.arena, sizeof *v);
     if (!v) return lf_no_memory(err, "%s", m->path);
     const lf_status rc = read_config(m, v, err);
     if (rc) return rc;
@@ -89,7 +75,7 @@ static lf_status gpt2_declare(lf_model *m, lf_err *err) {
 }
 
 static void gpt2_init_param(const lf_model *m, const lf_param *p, lf_rng_key key, float *out) {
-    const gpt2 *v = m->impl;
+    const lf_gpt2 *v = m->impl;
     const bool added =
         strstr(p->name, ".c_proj.") != NULL; /* to the residual stream: smaller by the number of additions */
     lf_family_init_param(p, key, v->initializer_range / (added ? sqrt(2 * (double)m->n_layers) : 1), out);
@@ -97,8 +83,10 @@ static void gpt2_init_param(const lf_model *m, const lf_param *p, lf_rng_key key
 
 /* ---- forward ---- */
 
-static lf_tensor *attention(const layer *l, const gpt2 *v, const lf_pass *pass, lf_graph *g, lf_tensor *qkv) {
-    const double scale = v->scale / (v->scale_by_layer ? (double)(l->number + 1) : 1);
+static lf_tensor *attention(const lf_gpt2_layer *l, const lf_gpt2 *v, const lf_pass *pass, lf_graph *g,
+                            lf_tensor *qkv) {
+    const double by_size = v->scale_by_size ? 1 / sqrt((double)(l->model->hidden_size / v->heads)) : 1,
+                 scale = by_size / (v->scale_by_layer ? (double)(l->number + 1) : 1);
     const lf_attention_opts o = {.heads = v->heads,
                                  .kv_heads = v->heads,
                                  .scale = scale,
@@ -110,8 +98,8 @@ static lf_tensor *attention(const layer *l, const gpt2 *v, const lf_pass *pass, 
 }
 
 static lf_tensor *build_layer(const void *layer_, const lf_pass *pass, lf_graph *g, lf_tensor *x) {
-    const layer *l = layer_;
-    const gpt2 *v = l->model->impl;
+    const lf_gpt2_layer *l = layer_;
+    const lf_gpt2 *v = l->model->impl;
     lf_tensor *h = lf_nn_layernorm(g, l->ln_1, x, v->epsilon);
     lf_tensor *qkv = lf_nn_then(g, h, lf_nn_linear(g, pass->base, l->c_attn, h));
     lf_tensor *a = lf_nn_then(g, qkv, attention(l, v, pass, g, qkv));
@@ -126,12 +114,12 @@ static lf_tensor *build_layer(const void *layer_, const lf_pass *pass, lf_graph 
 }
 
 static lf_tensor *embed(const lf_model *m, lf_graph *g, const lf_pass *pass) {
-    const gpt2 *v = m->impl;
+    const lf_gpt2 *v = m->impl;
     return lf_dropout(g, lf_family_embed(m, g, pass, &v->positions->tensor, pass->in.positions), v->embd_pdrop);
 }
 
 static lf_tensor *gpt2_hidden(const lf_model *m, lf_graph *g, lf_pass *pass) {
-    const gpt2 *v = m->impl;
+    const lf_gpt2 *v = m->impl;
     const lf_model_input *in = &pass->in;
     if (!lf_family_check_ids(m, g, in)) return NULL;
     lf_tensor *x = lf_pass_begins_late(pass) ? NULL : embed(m, g, pass);
