@@ -42,7 +42,7 @@ def rewound(run, folder, sizes):
         config |= {"model": settings["model"], "adapter": str(run / "adapter"), "data": settings["test_data"], "lambdas": sizes,
                    "output_dir": str(folder), "overwrite_output_dir": True}
         folder.mkdir(parents=True, exist_ok=True)
-        file = folder.with_suffix(".json")
+        file = folder.parent / f"{folder.name}.json"
         file.write_text(json.dumps(config, indent=2))
         subprocess.run([program(), "rewind", "--config", str(file)], cwd=HERE, check=True, stdout=subprocess.DEVNULL)
     with open(table, newline="") as file:

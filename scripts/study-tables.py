@@ -10,6 +10,8 @@ A table stands between a line '<!-- table: VIEW PART... key=value... -->' and a 
               @), at where=KEY:VALUE of the other keys: means over seeds with 95 % t intervals (of two seeds both values), and the
               difference in `cost` from the row `to`, seed by seed, Holm-adjusted. With choose=eval_accuracy each start at the one
               of its `settings` whose mean on the evaluation data is best (of equals what costs less)
+    differences  a row for each of `figures` and start: means, and the difference from the row `to`, seed by seed, Holm-adjusted over all
+              rows of the table
     matched   what each start costs at the same gain as `to`, seed by seed: on the front of all its rows of a seed (rates, sizes of
               the adapter), linearly between neighbours, at the highest gain that both reach or, with at=GAIN, at that gain
     rates     a row for each start and rate: means, and how many runs diverged or fell to chance
@@ -39,6 +41,9 @@ FIGURES = {  # column: heading, factor, decimals
     "update_ratio": ("size of the update", 1, 4),
     "eval_loss": ("validation, nats", 1, 4),
     "test_loss": ("new task, nats", 1, 4),
+    "average_accuracy": ("average of all tasks, %", 100, 2),
+    "bwt": ("BWT, points", 100, 2),
+    "base_after": ("the base's own task, %", 100, 2),
 }
 
 
@@ -255,6 +260,32 @@ def cost_at(points, gain):
     return c0 + (c1 - c0) * (gain - g0) / (g1 - g0)
 
 
+def view_differences(rows, options, figures):
+    by, to, shown_ones = options.get("by", "init_lora_weights"), options["to"], options["figures"].split("+")
+    groups = collections.defaultdict(dict)
+    for row in rows:
+        groups[start_of(row, by)][row["seed"]] = row
+    base, found = compared_with(to, groups), {}
+    for figure in shown_ones:
+        for start, seeds in groups.items():
+            if start != to:
+                both = sorted(seeds.keys() & base.keys())
+                found[figure, start] = [number(seeds[seed], figure) - number(base[seed], figure) for seed in both]
+    adjusted, lines = adjusted_of(to, found), []
+    for figure in shown_ones:
+        heading, factor, decimals = figures[figure]
+        for number_of, (start, seeds) in enumerate(groups.items()):
+            own = cell([number(row, figure) for row in seeds.values()], factor, decimals)
+            values = found.get((figure, start))
+            line = [heading if number_of == 0 else "", f"`{start}`", str(len(seeds)), own]
+            if values is None:
+                line += ["", ""]
+            else:
+                line += [cell(values, factor, decimals), p_shown(adjusted[figure, start]) if len(values) > 2 else ""]
+            lines.append(line)
+    return table(["figure", "start", "seeds", "mean", f"above `{to}`", "p, adjusted"], lines)
+
+
 def view_matched(rows, options, figures):
     by, cost, gain, to = (options.get(key, usual) for key, usual in (
         ("by", "init_lora_weights"), ("cost", "forgetting"), ("gain", "test_accuracy"), ("to", "kaiming")))
@@ -313,7 +344,7 @@ def view_dial(rows, options, figures):
     groups = collections.defaultdict(list)
     for row in rows:
         groups[float(row["lambda"])].append(row)
-    shown_ones = ("test_accuracy", "forgetting", "base_kl")
+    shown_ones = [figure for figure in ("test_accuracy", "forgetting", "base_kl") if any(row.get(figure) for row in rows)]
     lines = [[f"{size:g}", str(len(found))] + [cell([number(row, figure) for row in found], *figures[figure][1:]) for figure in shown_ones]
              for size, found in sorted(groups.items())]
     return table(["λ", "seeds"] + [figures[figure][0] for figure in shown_ones], lines)
@@ -331,7 +362,8 @@ def view_rules(rows, options, figures):
     return table(["share of the energy"] + bases, [[share] + [places(found[base]) for base in bases] for share, found in groups.items()])
 
 
-VIEWS = {"dial": view_dial, "rules": view_rules, "best": view_best, "spread": view_spread, "matched": view_matched, "rates": view_rates, "settled": view_settled}
+VIEWS = {"dial": view_dial, "rules": view_rules, "best": view_best, "spread": view_spread, "differences": view_differences,
+         "matched": view_matched, "rates": view_rates, "settled": view_settled}
 OF_ALL_ROWS = (view_rates, view_settled)  # those that did not come to their end too
 MARK = re.compile(r"<!-- table: (.*?) -->\n(.*?)<!-- end -->", re.DOTALL)
 
