@@ -277,6 +277,7 @@ static lf_tensor *first_state(const lf_model *m, lf_graph *g, lf_pass *pass) {
     const modernbert *v = m->impl;
     const layer *last = &v->layers[m->n_layers - 1];
     lf_tensor *x = body(m, g, pass, m->n_layers - 1), *first = lf_select_token(g, x, 0);
+    if (!x) return NULL; /* it may have failed before there was a rotation */
     lf_tensor *all = lf_nn_then(g, x, attend(last, v, pass, g, x));
     first = after_attention(last, v, pass, g, first, lf_nn_then(g, all, lf_select_token(g, all, 0)));
     return lf_nn_then(g, first, norm(v, g, v->final_norm, first));

@@ -7,7 +7,7 @@
 #include "fuzz.h"
 #include "io/safetensors.h"
 
-enum { TENSORS_MOST = 64, TENSORS_MOST_NUMBERS = 1 << 16 };
+enum { TENSORS_MOST = 80, TENSORS_MOST_NUMBERS = 1 << 16 };
 
 typedef struct fuzz_tensor {
     char name[200];
