@@ -6,8 +6,9 @@
 Builds the library and the targets for it with clang in DIR (build-coverage), gives each target its seeds (and, with
 --corpus, what a folder of that has for it, as a fuzzer's build keeps it), and prints a line a target: lines that can be
 reached by an input, and how many were. Left out are lines that only a failing allocation, read or write reaches: they
-belong to scripts/torture.sh, which is how they are told from others (LEFT_OUT). --missed lists what was not reached.
-The exit code is 1 where less than 90 % of a target's lines were."""
+belong to scripts/torture.sh, which is how they are told from others (LEFT_OUT); and the functions that the table
+names with a reason, which are printed with it. --missed lists what was not reached. The exit code is 1 where less than
+90 % of a target's lines were."""
 import argparse
 import glob
 import os
@@ -24,14 +25,40 @@ LEFT_OUT = re.compile(r"lf_no_memory|no_memory|LF_ENOMEM|lf_fail_errno|lf_fail_t
                       r"|_full\(|\bfull\(|->failed\b|\.failed\b")
 
 
+def sources_of(patterns):
+    """What the patterns mean; one that means nothing has lost its file."""
+    paths = set()
+    for pattern in patterns:
+        found = {os.path.realpath(p) for p in glob.glob(os.path.join(ROOT, "src", pattern.lstrip("-")))}
+        if not found:
+            sys.exit(f"tests/fuzz/parsers.txt: no source is src/{pattern.lstrip('-')}")
+        paths = paths - found if pattern[0] == "-" else paths | found
+    return sorted(paths)
+
+
 def table():
+    """[(target, sources)], {(source, function): why no input leads there}"""
+    targets, without = [], {}
     with open(os.path.join(ROOT, "tests/fuzz/parsers.txt"), encoding="utf-8") as file:
         for line in file:
-            if line.strip() and not line.startswith("#"):
-                name, *patterns = line.split()
-                paths = {p for pattern in patterns if pattern[0] != "-" for p in glob.glob(os.path.join(ROOT, "src", pattern))}
-                paths -= {p for pattern in patterns if pattern[0] == "-" for p in glob.glob(os.path.join(ROOT, "src", pattern[1:]))}
-                yield name, sorted(os.path.realpath(p) for p in paths)
+            name, *rest = line.split() or ["#"]
+            if name == "without":
+                without[os.path.realpath(os.path.join(ROOT, "src", rest[0])), rest[1]] = " ".join(rest[2:])
+            elif name[0] != "#":
+                targets.append((name, sources_of(rest)))
+    return targets, without
+
+
+def lines_of(path, function):
+    """The lines of a function's definition, as clang-format sets it."""
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().split("\n")
+    for first, line in enumerate(lines):
+        if re.match(rf"\w[^;=]*\b{function}\(", line):
+            head = next(i for i in range(first, len(lines)) if re.search(r"[{;}]$", lines[i]))
+            if lines[head][-1] != ";":
+                return range(first + 1, (head if lines[head][-1] == "}" else lines.index("}", head)) + 2)
+    sys.exit(f"tests/fuzz/parsers.txt: {os.path.relpath(path, ROOT)} has no function {function}")
 
 
 def build(folder, targets):
@@ -85,7 +112,8 @@ def main():
     parser.add_argument("--missed", action="store_true")
     parser.add_argument("targets", nargs="*")
     args = parser.parse_args()
-    wanted = [(name, sources) for name, sources in table() if not args.targets or name in args.targets]
+    targets, without = table()
+    wanted = [(name, sources) for name, sources in targets if not args.targets or name in args.targets]
     build(args.build, [name for name, _ in wanted])
     bad = False
     for name, sources in wanted:
@@ -102,6 +130,9 @@ def main():
         for path in sources:
             with open(path, encoding="utf-8") as file:
                 lines = file.read().split("\n")
+            for function in [f for p, f in without if p == path]:
+                for number in lines_of(path, function):
+                    found.get(path, {}).pop(number, None)
             for number, times in sorted(found.get(path, {}).items()):
                 if times == 0 and left_out(lines, number):
                     continue
@@ -112,6 +143,9 @@ def main():
         share = 100 * reached / could if could else 0
         bad = bad or share < LEAST
         print(f"{name}: {reached} of {could} lines, {share:.1f} %", flush=True)
+        for path, function in sorted(without):
+            if path in sources:
+                print(f"    without {function} ({os.path.relpath(path, ROOT)}): {without[path, function]}")
         if args.missed:
             print("\n".join(missed))
     return 1 if bad else 0

@@ -1,7 +1,7 @@
 /* What is kept on disk to be found again: a decomposition, the hash of a model's files, what the base scores. The first
- * byte says which, and the second whether what follows are the bytes of its file's numbers, in a file that is all right
- * (odd), or the file: a header up to a NUL, whose length is set right, and its data. No failure, ever: what is no good
- * is made again, and is then what it was. */
+ * byte says which, and the second whether what follows are the bytes of its file's numbers, in a file that is all
+ * right, or the file: a header up to a NUL, whose length is set right, and its data; or what is changed in one that was
+ * all right. No failure, ever: what is no good is made again, and is then what it was. */
 #include <math.h>
 
 #include "adapter/decompositions.h"
@@ -10,6 +10,8 @@
 #include "small_run.h"
 #include "task/base_cache.h"
 
+enum { SEALED = 1, CHANGED = 2 };
+enum { SHAPE, TYPE, LAST_BYTE, END };
 enum { DECOMPOSITION, HASH, SCORE, N_CACHES, MOST_PARTS = 4, ROWS = 3, COLUMNS = 2 };
 
 /* A file as it was kept: where, and all that is in it. */
@@ -47,16 +49,26 @@ static void find_file(char *path, size_t size, const char *folder) {
     }
 }
 
+/* As they were written, one behind the other: the checksum goes through them in that order. */
+static int by_place(const void *a, const void *b) {
+    const uintptr_t x = (uintptr_t)(*(const lf_st_tensor *const *)a)->data,
+                    y = (uintptr_t)(*(const lf_st_tensor *const *)b)->data;
+    return (x > y) - (x < y);
+}
+
 static void remember(kept *k, const char *folder, const char *kind) {
     lf_safetensors *st = NULL;
+    const lf_st_tensor *tensors[MOST_PARTS];
     find_file(k->path, sizeof k->path, folder);
     snprintf(k->kind, sizeof k->kind, "%s", kind);
     require(lf_safetensors_open(&st, k->path, NULL) == LF_OK && lf_safetensors_metadata(st, kind));
     k->identity = strdup(lf_safetensors_metadata(st, kind));
     k->n = (int)lf_safetensors_count(st);
     require(k->identity && k->n <= MOST_PARTS);
+    for (int i = 0; i < k->n; i++) tensors[i] = lf_safetensors_at(st, i);
+    qsort(tensors, (size_t)k->n, sizeof *tensors, by_place);
     for (int i = 0; i < k->n; i++) {
-        const lf_st_tensor *t = lf_safetensors_at(st, i);
+        const lf_st_tensor *t = tensors[i];
         char *name = strdup(t->name), *data = malloc(t->size + 1);
         require(t->ndim == 2 && name && data);
         memcpy(data, t->data, t->size);
@@ -117,6 +129,23 @@ static void put_sealed(const kept *k, fuzz_part bytes) {
     for (int i = 0; i < k->n; i++) free(parts[i].data);
 }
 
+/* One that is all right but for the shape or the type of its first part, its last byte, or its end. */
+static void put_changed(const kept *k, int change) {
+    lf_stored_part parts[MOST_PARTS];
+    char *bytes = NULL;
+    size_t n = 0;
+    for (int i = 0; i < k->n; i++) parts[i] = k->parts[i];
+    if (change == SHAPE) parts[0].rows = k->parts[0].columns, parts[0].columns = k->parts[0].rows;
+    if (change == TYPE) parts[0].dtype = parts[0].dtype == LF_U8 ? LF_BOOL : LF_I64;
+    require(lf_stored_write(k->path, k->kind, k->identity, parts, k->n, NULL) == LF_OK);
+    if (change != LAST_BYTE && change != END) return;
+    require(lf_file_read(&bytes, &n, k->path, NULL) == LF_OK);
+    bytes[n - 1] = (char)(bytes[n - 1] ^ 1);
+    FILE *f = fopen(k->path, "wb");
+    require(f && fwrite(bytes, 1, n - (change == END), f) == n - (change == END) && fclose(f) == 0);
+    lf_free(bytes);
+}
+
 static void put_raw(const kept *k, fuzz_part header, fuzz_part bytes) {
     FILE *f = fopen(k->path, "wb");
     unsigned char length[8] = {0};
@@ -127,17 +156,28 @@ static void put_raw(const kept *k, fuzz_part header, fuzz_part bytes) {
 
 /* ---- what is found ---- */
 
-static void read_decomposition(void) {
+/* With the folder opened by another run, too. */
+static void read_decomposition(bool sealed) {
+    lf_decompositions *other = NULL;
+    lf_stored_weight same = weight;
+    lf_err err = {0};
     const int64_t before = lf_decompositions_n_read(decompositions);
     const bool found = lf_decompositions_read(&weight, "block-r2-s0", of_weight, 2);
-    require(lf_decompositions_n_read(decompositions) == before + found);
+    require(lf_decompositions_n_read(decompositions) == before + found && (found || !sealed));
+    require(lf_decompositions_open(&other, in_folder("weights"), &err) == LF_OK && other);
+    require(lf_decompositions_lock(other, &err) == LF_OK && lf_is_dir(lf_decompositions_folder(other)));
+    same.cache = other;
+    require(lf_decompositions_read(&same, "block-r2-s0", of_weight, 2) == found);
+    lf_decompositions_close(other);
 }
 
 static void read_hash(bool sealed) {
-    char now[33];
+    char now[33], file[33], again[33];
     require(lf_kept_hash(model, in_folder("hashes"), now, NULL) == LF_OK && strlen(now) == 32);
     for (int i = 0; i < 32; i++) require(strchr("0123456789abcdef", now[i]) != NULL);
     require(sealed || strcmp(now, hash) == 0);
+    require(lf_stored_hash_file(file, files[HASH].path, NULL) == LF_OK &&
+            lf_stored_hash_file(again, files[HASH].path, NULL) == LF_OK && strcmp(file, again) == 0);
 }
 
 static void read_score(bool sealed) {
@@ -156,14 +196,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         make_score();
     }
     const int which = take_byte(&in) % N_CACHES;
-    const bool sealed = take_byte(&in) & 1;
+    const uint8_t how = take_byte(&in);
+    const bool sealed = how & SEALED;
     const int64_t live = lf_alloc_live();
     const fuzz_part header = sealed ? (fuzz_part){0} : take_part(&in), bytes = take_rest(&in);
     if (sealed)
         put_sealed(&files[which], bytes);
+    else if (how & CHANGED)
+        put_changed(&files[which], how >> 2 & 3);
     else
         put_raw(&files[which], header, bytes);
-    if (which == DECOMPOSITION) read_decomposition();
+    if (which == DECOMPOSITION) read_decomposition(sealed);
     if (which == HASH) read_hash(sealed);
     if (which == SCORE) read_score(sealed);
     free(header.s);

@@ -8,6 +8,7 @@
 #include "data/text/dataset.h"
 #include "data/text/tokens.h"
 #include "files.h"
+#include "spec.h"
 
 enum { FORMAT = 7, TEMPLATE = 8, CHAT = 16, LABELS = 32, PROMPTS = 64, SPEC = 128 }; /* the first byte */
 enum { FOLDER = 1, TRAINING = 2, NO_SCAN = 4, LABELLING = 24, FEW = 32, TOLERANT = 64, BEFORE = 128 }; /* the second */
@@ -181,20 +182,6 @@ static void check_rows(const char *path) {
 
 static const char *const formats[FORMAT + 1] = {"jsonl", "json", "csv", "tsv", "text", "trec"}; /* NULL: by the name */
 
-static cJSON *read_spec(const char *path, const char *format, fuzz_part more) {
-    cJSON *spec = cJSON_CreateObject(), *given = NULL;
-    const cJSON *item;
-    require(cJSON_AddStringToObject(spec, "path", path) != NULL);
-    require(!format || cJSON_AddStringToObject(spec, "format", format));
-    if (lf_json_parse(&given, more.s, more.n, "spec", NULL) == LF_OK && cJSON_IsObject(given))
-        cJSON_ArrayForEach(item, given) {
-            if (strcmp(item->string, "path") != 0 && strcmp(item->string, "format") != 0)
-                require(cJSON_AddItemToObject(spec, item->string, cJSON_Duplicate(item, true)));
-        }
-    cJSON_Delete(given);
-    return spec;
-}
-
 /* Before the text of each example stands what the program puts there, as examples of a prompt do. */
 static lf_status put_before(const void *context, lf_text_example *e, lf_err *err) {
     (void)context;
@@ -207,7 +194,7 @@ static void open_texts(const char *path, uint8_t what, uint8_t how, fuzz_part mo
     const lf_text_before before = {.put = put_before};
     lf_text_dataset *d = NULL;
     lf_err err = {0};
-    cJSON *spec = read_spec(path, formats[what & FORMAT], more);
+    cJSON *spec = make_spec(path, formats[what & FORMAT], more);
     const lf_text_dataset_opts opts = {.spec = spec,
                                        .key = "fuzz",
                                        .split = "train",

@@ -16,6 +16,19 @@ def regex():
                 "\\x", "\\x{110000}", "\\ud800", "(?P<n>a)", "}]", "\\p{L", "[\\S]"):
         yield parts(one, "model.layers.3.q_proj aab A\u00e9 12 I'll ss")
     yield parts("(" * 70 + ")" * 70, "x")
+    for one in ("\\u{41}", "\\x{4}\\x{1f600}", "\\x4", "\\u004", "(?i:\u017f)", "(?i:[\u00e9])", "(?i)a", "a?+b*+", "(?<n>a)\\k<n>", "(a)\\1", "\\R\\X", "\\h\\H", "\\o{101}", "\\101", "\\cA", "\\Qa\\E", "a|", "|", "", "()", "(?=a)", "(?:a", "a)",
+                "[[:^alpha:]]", "[[:word:]\\d]", "[\\x41-\\x5a]", "[a-", "[a-\\d]", "[^]", "[]", "[\\p{Han}\\p{^Ll}]", "[[a]b]", "\\p{^L}", "\\p{}", "\\pL", "x{2,1}", "x{99999}", "{1}", "a{1,2}{3}", "(a{0,9}){0,9}", "(?x: a )", "\\G", "\\Z", "\\b{wb}", ".",
+                "(a|aa)+$", "(.*)*b", "all-linear", "\\s+$|\\s*\\r?\\n+\\r*", "[^\\s\\p{L}\\p{N}]+[\\r\\n/]*"):
+        yield parts(one, "a" * 40 + "\u00e9 \n")
+    name = "model.layers.3.q_proj"
+    for rules in ({"target_modules": ["q_proj", "v_proj"]}, {"target_modules": ["q_proj"], "exclude_modules": ["3.q_proj"]}, {"target_modules": "all-linear", "exclude_modules": ".*3.*"}, {"target_modules": [], "exclude_modules": []}, {"target_modules": [""]},
+                  {"target_modules": [3]}, {"target_modules": 3}, {"exclude_modules": 3}, {"target_modules": ["q_proj"], "layers_to_transform": 3}, {"target_modules": ["q_proj"], "layers_to_transform": [1, 12]},
+                  {"target_modules": ["q_proj"], "layers_to_transform": [3], "layers_pattern": "layers"}, {"target_modules": ["q_proj"], "layers_to_transform": [3], "layers_pattern": ["h", "layers"]},
+                  {"target_modules": ["q_proj"], "layers_to_transform": [3], "layers_pattern": ["("]}, {"target_modules": ["q_proj"], "layers_pattern": ["h"]}, {"target_modules": "q_proj", "layers_to_transform": [3]}, {"target_modules": "("}, {"exclude_modules": "(", "target_modules": "a"},
+                  {"layers_to_transform": -1}, {"layers_to_transform": ["x"]}, {"layers_to_transform": [1.5]}, {"layers_pattern": 3, "layers_to_transform": 1}, {"target_modules": [name]}, {"target_modules": "(a|aa)+$", "exclude_modules": "(.*)*b"},
+                  {"rank_pattern": {"q_proj": 3, "v": 4}}, {"rank_pattern": {"q_proj": 0.5}}, {"rank_pattern": []}, {"rank_pattern": {"(": 2}}, {"rank_pattern": {"a": "x"}}, {"rank_pattern": {}}, {"rank_pattern": {"layers": -1}}, []):
+        yield parts("q_proj", name, text(rules))
+        yield parts("x", "q_proj", text(rules))
 
 
 # ---- chat templates ----
@@ -43,15 +56,20 @@ def chat():
 # ---- IDX, gzip ----
 
 def idx():
-    def one(images, labels, how=0, more=(b"", b"")):
+    def one(images, labels, how=0, more=(b"", b""), spec=None):
         a = b"\0\0\10\3" + struct.pack(">III", *images[:3]) + images[3] + more[0]
         b = b"\0\0\10\1" + struct.pack(">I", labels[0]) + labels[1] + more[1]
         a, b = (gzip.compress(x, mtime=0) if how & 128 else x for x in (a, b))
-        return bytes([how & 127]) + struct.pack(">H", len(a)) + a + b
+        return bytes([how & 127 | (16 if spec else 0)]) + (text(spec) + b"\0" if spec else b"") + struct.pack(">H", len(a)) + a + b
 
     two = (2, 2, 3, bytes(range(12)))
     for how in (0, 1, 2, 3, 4, 5, 6, 8, 12, 128):
         yield one(two, (2, b"\0\3"), how)
+    for how in (32, 34, 36, 64, 66, 32 | 128, 34 | 128, 68, 1 | 34):
+        yield one(two, (2, b"\0\3"), how)
+    for spec in ({"label_field": "x"}, {"label_separator": ","}, {"label_columns": ["a"]}, {"image_field": "x"}, {"labels": "nothere"}, {"labels": 3}, {"split": "test"}, {"split": "validation"}, {"nope": 1}):
+        yield one(two, (2, b"\0\3"), spec=spec)
+        yield one(two, (2, b"\0\3"), 2 | 64, spec=spec)
     yield one(two, (3, b"\0\3\1"))
     yield one(two, (2, b"\0"))
     yield one(two, (2, b"\0\3"), more=(b"x", b""))
@@ -105,13 +123,15 @@ def checkpoint():
 def cache():
     for which in range(3):
         for data in (b"", b"\1\2\3", b"0123456789abcdef0123456789abcdef", struct.pack("<7d", 5, 0.5, 1, 1, 0, 0.5, 5), struct.pack("<7d", -5, 0.5, 1, 1, 0, 0.5, 5),
-                     struct.pack("<7d", 1e300, float("nan"), 1, 1, 0, 0.5, float("inf"))):
+                     struct.pack("<7d", 1e300, float("nan"), 1, 1, 0, 0.5, float("inf")), struct.pack("<7d", float("nan"), 0, 0, 0, 0, 0, 0)):
             yield bytes([which, 1]) + data
         head = {"__metadata__": {"format": "pt", "hash of model files": "x", "base_score": "y", "decomposition": "z", "checksum": "0" * 32},
                 "hash": {"dtype": "U8", "shape": [1, 32], "data_offsets": [0, 32]}}
         yield bytes([which, 0]) + parts(text(head), b"0" * 32)
         yield bytes([which, 0]) + parts(text({}), b"")
         yield bytes([which, 0])
+        for change in range(4):  # a file that was all right, changed: its shape, its type, its checksum, its end
+            yield bytes([which, 2 | change << 2])
 
 
 # ---- runs ----
