@@ -45,6 +45,8 @@ void lf_generator_free(lf_generator *o) {
     lf_free(o);
 }
 
+int64_t lf_generator_context(const lf_generator *o) { return o->context; }
+
 lf_status lf_generator_check(const lf_generator *o, const int32_t *prompt, int64_t n, lf_err *err) {
     if (n < 1)
         return lf_fail(err, LF_EUSAGE,

@@ -43,6 +43,7 @@ typedef struct lf_generator lf_generator;
 lf_status lf_generator_new(lf_generator **out, lf_model *m, lf_graph *g, const lf_tokenizer *t, int64_t most,
                            lf_err *err);
 void lf_generator_free(lf_generator *o);
+int64_t lf_generator_context(const lf_generator *o); /* tokens of prompt and answer together, at most */
 /* Can a prompt of these ids be gone on with? LF_EUSAGE if it is empty or leaves no room in the context, LF_EDATA if an
  * id is none of the model's. */
 lf_status lf_generator_check(const lf_generator *o, const int32_t *prompt, int64_t n, lf_err *err);

@@ -102,7 +102,8 @@ static lf_status messages_of(lf_message **out, const lf_turn *turns, int64_t n, 
         if (!turns[i].role || !turns[i].content)
             return lf_fail(err, LF_EUSAGE, "turns[%lld]: there is no %s", (long long)i,
                            turns[i].role ? "content" : "role");
-        m[i] = (lf_message){.role = turns[i].role, .content = turns[i].content, .n = strlen(turns[i].content)};
+        m[i] = (lf_message){
+            .role = turns[i].role, .content = turns[i].content, .n = strlen(turns[i].content), .unlearned = true};
     }
     return LF_OK;
 }

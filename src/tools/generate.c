@@ -11,20 +11,18 @@
 #include "base/obj.h"
 #include "tools/generating.h"
 #include "tools/input.h"
+#include "tools/talk.h"
 
 typedef struct job {
     lf_generating with;
     lf_input input;
-    lf_message *messages; /* of a conversation; contents are ours but for the system's */
-    size_t n_messages, capacity;
+    lf_talk talk;
 } job;
 
 static void close_all(job *j) {
     lf_input_free(&j->input);
     lf_generating_close(&j->with);
-    for (size_t i = 0; i < j->n_messages; i++)
-        if (strcmp(j->messages[i].role, "system") != 0) lf_free((char *)(uintptr_t)j->messages[i].content);
-    lf_free(j->messages);
+    lf_talk_free(&j->talk);
 }
 
 /* ---- one text ---- */
@@ -48,6 +46,9 @@ static lf_status print_result(const job *j, const lf_generated *o, int64_t n_pro
         lf_info("%lld tokens of the prompt in %.2f s; %lld written, %.1f tokens/s, ended by %s",
                 (long long)o->prompt_tokens, o->prompt_seconds, (long long)o->ids.n, per_second,
                 lf_ending_names[o->ending]);
+        if (o->ending == LF_ENDED_CONTEXT)
+            lf_warn("the text ends here because the context of %lld tokens is full",
+                    (long long)lf_generator_context(j->with.generator));
         return LF_OK;
     }
     lf_obj result = lf_obj_new();
@@ -62,39 +63,43 @@ static lf_status print_result(const job *j, const lf_generated *o, int64_t n_pro
 }
 
 /* The caller frees o. */
-static lf_status answer(job *j, lf_generated *o, const char *text, size_t n, bool rendered, lf_err *err) {
+static lf_status answer(job *j, lf_generated *o, const lf_ids *prompt, lf_err *err) {
+    const lf_status rc = lf_generate_text(o, j->with.generator, prompt->ids, prompt->n, &j->with.opts,
+                                          j->with.json ? NULL : print_piece, j->with.out, err);
+    return rc ? rc : print_result(j, o, prompt->n, err);
+}
+
+static lf_status go_on(job *j, lf_generated *o, const char *text, size_t n, lf_err *err) {
     lf_ids ids = {0};
-    lf_status rc = lf_text_tokenizer_prompt(j->with.text, text, n, rendered, &ids, err);
-    if (!rc)
-        rc = lf_generate_text(o, j->with.generator, ids.ids, ids.n, &j->with.opts, j->with.json ? NULL : print_piece,
-                              j->with.out, err);
-    if (!rc) rc = print_result(j, o, ids.n, err);
+    lf_status rc = lf_text_tokenizer_prompt(j->with.text, text, n, false, &ids, err);
+    if (!rc) rc = answer(j, o, &ids, err);
     lf_ids_free(&ids);
     return rc;
 }
 
 /* ---- conversations ---- */
 
-/* `content` is taken over unless the role is system's. */
-static lf_status add_message(job *j, const char *role, const char *content, size_t n, lf_err *err) {
-    if (content && lf_grow(&j->messages, &j->capacity, j->n_messages + 1)) {
-        j->messages[j->n_messages++] = (lf_message){.role = role, .content = content, .n = n};
-        return LF_OK;
-    }
-    if (strcmp(role, "system") != 0) lf_free((char *)(uintptr_t)content);
-    return lf_no_memory(err, "the conversation");
+/* All that was said, or what the context has room for: an answer is to have max_new_tokens, or a quarter of it. */
+static lf_status recall(job *j, lf_ids *ids, lf_err *err) {
+    const int64_t context = lf_generator_context(j->with.generator), asked = j->with.opts.max_new_tokens;
+    size_t left_out;
+    const lf_status rc =
+        lf_talk_fit(&j->talk, j->with.text, context, asked < context / 4 ? asked : context / 4, ids, &left_out, err);
+    if (!rc && left_out)
+        lf_warn("the context of %lld tokens is full: from here on the conversation goes without its oldest %zu turn%s",
+                (long long)context, left_out, left_out > 1 ? "s" : "");
+    return rc;
 }
 
 /* The user says `text`, the model answers, and both stay in the conversation; after a failure neither. */
 static lf_status say(job *j, lf_generated *o, const char *text, size_t n, lf_err *err) {
-    lf_prompt p = {0};
-    const size_t before = j->n_messages;
-    lf_status rc = add_message(j, "user", lf_copy_text(text, n), n, err);
-    if (!rc && !(rc = lf_chat_render(j->with.text->chat_template, j->messages, j->n_messages, true, &p, err)) &&
-        !(rc = answer(j, o, p.text, p.n, true, err)))
-        rc = add_message(j, "assistant", lf_copy_text(o->text, o->n), o->n, err);
-    if (rc && j->n_messages > before) lf_free((char *)(uintptr_t)j->messages[--j->n_messages].content);
-    lf_prompt_free(&p);
+    lf_ids ids = {0};
+    lf_status rc = lf_talk_say(&j->talk, "user", text, n, err);
+    if (rc) return rc;
+    if (!(rc = recall(j, &ids, err)) && !(rc = answer(j, o, &ids, err)))
+        rc = lf_talk_say(&j->talk, "assistant", o->text, o->n, err);
+    if (rc) lf_talk_unsay(&j->talk);
+    lf_ids_free(&ids);
     return rc;
 }
 
@@ -138,7 +143,7 @@ static lf_status converse(job *j, lf_err *err) {
 static lf_status one_text(job *j, const char *prompt, size_t n, bool chat, lf_err *err) {
     lf_generated o = {0};
     lf_status rc = check_prompt(prompt, n, err);
-    if (!rc) rc = chat ? say(j, &o, prompt, n, err) : answer(j, &o, prompt, n, false, err);
+    if (!rc) rc = chat ? say(j, &o, prompt, n, err) : go_on(j, &o, prompt, n, err);
     if (!rc && o.ending == LF_ENDED_INTERRUPT) rc = lf_fail(err, LF_EINTERRUPTED, "interrupted");
     lf_generated_free(&o);
     return rc;
@@ -159,7 +164,7 @@ static lf_status run(job *j, lf_err *err) {
         lf_generating_end_turns(&j->with);
     else
         lf_config_say_no_effect(j->with.cfg, "system", "without chat");
-    lf_status rc = system && chat ? add_message(j, "system", system, strlen(system), err) : LF_OK;
+    lf_status rc = system && chat ? lf_talk_say(&j->talk, "system", system, strlen(system), err) : LF_OK;
     if (rc) return rc;
     if (chat && terminal) return converse(j, err);
     if (terminal) lf_info("the prompt is read from the terminal; Ctrl-D on an empty line ends it");

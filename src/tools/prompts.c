@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/string.h"
 #include "io/stored.h"
+#include "tools/talk.h"
 
 /* Records that are read like those that `like` will open, with their answers. */
 static lf_status open_shots(lf_prompts *p, const lf_config *cfg, const lf_text_dataset_opts *like, lf_err *err) {
@@ -70,51 +71,28 @@ void lf_one_prompt_free(lf_one_prompt *p) {
 
 /* ---- conversations ---- */
 
-typedef struct talk {
-    lf_message *messages;
-    size_t n, room;
-} talk;
-
-/* `content` is copied. */
-static lf_status say(talk *t, const char *role, const char *content, size_t n, lf_err *err) {
-    char *copy = lf_copy_text(content, n);
-    if (copy && lf_grow(&t->messages, &t->room, t->n + 1)) {
-        t->messages[t->n++] = (lf_message){.role = role, .content = copy, .n = n, .unlearned = true};
-        return LF_OK;
-    }
-    lf_free(copy);
-    return lf_no_memory(err, "a conversation");
-}
-
 static lf_status say_shot(void *talk_, const lf_text_example *shot, lf_err *err) {
     const size_t begin = shot->answers[0].begin;
-    const lf_status rc = say(talk_, "user", shot->text, begin, err);
-    return rc ? rc : say(talk_, "assistant", shot->text + begin, shot->n - begin, err);
+    const lf_status rc = lf_talk_say(talk_, "user", shot->text, begin, err);
+    return rc ? rc : lf_talk_say(talk_, "assistant", shot->text + begin, shot->n - begin, err);
 }
 
 /* What a record says as the message of a user, behind examples that were answered. */
-static lf_status render(const lf_prompts *p, lf_prompt *out, const lf_text_example *e, lf_err *err) {
-    talk t = {0};
-    lf_status rc = p->system ? say(&t, "system", p->system, strlen(p->system), err) : LF_OK;
+static lf_status ask(const lf_prompts *p, lf_ids *out, const lf_text_example *e, lf_err *err) {
+    lf_talk t = {0};
+    lf_status rc = p->system ? lf_talk_say(&t, "system", p->system, strlen(p->system), err) : LF_OK;
     if (!rc && p->shots) rc = lf_text_shots_each(p->shots, e->text, e->n, say_shot, &t, err);
-    if (!rc) rc = say(&t, "user", e->text, e->n, err);
-    if (!rc) rc = lf_chat_render(p->text->chat_template, t.messages, t.n, true, out, err);
-    for (size_t i = 0; i < t.n; i++) lf_free((char *)(uintptr_t)t.messages[i].content);
-    lf_free(t.messages);
+    if (!rc) rc = lf_talk_say(&t, "user", e->text, e->n, err);
+    if (!rc) rc = lf_talk_ids(&t, p->text, out, err);
+    lf_talk_free(&t);
     return rc;
 }
 
 /* ---- one prompt ---- */
 
 static lf_status make_ids(const lf_prompts *p, lf_ids *out, const lf_text_example *e, lf_err *err) {
-    lf_prompt rendered = {0};
-    const bool turns = p->chat && !e->rendered;
-    lf_status rc = turns ? render(p, &rendered, e, err) : LF_OK;
-    if (!rc)
-        rc = lf_text_tokenizer_prompt(p->text, turns ? rendered.text : e->text, turns ? rendered.n : e->n, p->chat, out,
-                                      err);
-    lf_prompt_free(&rendered);
-    return rc;
+    if (p->chat && !e->rendered) return ask(p, out, e, err);
+    return lf_text_tokenizer_prompt(p->text, e->text, e->n, p->chat, out, err);
 }
 
 /* What is wrong with a prompt is wrong with its record. */

@@ -571,6 +571,36 @@ static void test_a_conversation(void **state) {
     DRIVE(CONVERSE "--model pre/model --max_new_tokens 4", end, 0);
 }
 
+/* A context of 96 tokens, of which answers are to have 24: the second message finds it full, and is answered as if the
+ * first one had not been. The template makes something else of answers. */
+static void test_a_conversation_that_is_too_long(void **state) {
+    (void)state;
+    put("shout.jinja", "{% for m in messages %}{{ m.role }}: {{ m.content | upper }}\n{% endfor %}");
+    char first[60] = "", asked[64];
+    for (int i = 0; i < 15; i++) memcpy(first + 3 * i, "a b", 4);
+    memcpy(first + 45, "\n", 2);
+    const step too_long[] = {
+        {"> ", 0, first}, {"items_per_second", 0, ""}, {"> ", 0, "hi\n"}, {"items_per_second", 0, ""}, {"> ", 0, "\n"}};
+    static const step alone[] = {{"> ", 0, "hi\n"}, {"items_per_second", 0, ""}, {"> ", 0, "\n"}};
+#define SHOUT                                                                                                          \
+    "generate --chat --chat_template shout.jinja --threads 1 --ignore_eos --model pre/model --max_new_tokens 24 "      \
+    "--json --system yes"
+    DRIVE(SHOUT, alone, 0);
+    const char *line = strstr(output, "{\"text\"");
+    assert_true(line && !strstr(output, "left out"));
+    const size_t size = strcspn(line, "]"); /* the text and its ids */
+    char *want = lf_copy_text(line, size), *prompt = strstr(line, "\"prompt_tokens\"");
+    snprintf(asked, sizeof asked, "%.*s", (int)strcspn(prompt, ","), prompt);
+    DRIVE(SHOUT, too_long, 0);
+    const char *told = strstr(output, "the context of 96 tokens is full: from here on the conversation goes without "
+                                      "its oldest 1 turn");
+    if (!told || !strstr(told, want) || !strstr(told, asked)) fail_msg("expected %s, found:\n%s", want, output);
+    lf_free(want);
+    /* an answer that the context ends says so */
+    must("generate --model pre/model --prompt 'the cat' --ignore_eos --max_new_tokens 4000 --threads 1", 0);
+    assert_non_null(strstr(output, "the text ends here because the context of 96 tokens is full"));
+}
+
 /* An endless answer ends at Ctrl-C, as often as one likes, and the conversation at the next one. */
 static void test_interrupting_a_conversation(void **state) {
     (void)state;
@@ -611,6 +641,7 @@ int main(void) {
         cmocka_unit_test(test_stops_are_put_together),
         cmocka_unit_test(test_memory_is_that_of_the_text),
         cmocka_unit_test(test_a_conversation),
+        cmocka_unit_test(test_a_conversation_that_is_too_long),
         cmocka_unit_test(test_interrupting_a_conversation),
         cmocka_unit_test(test_a_prompt_from_the_terminal),
     };
