@@ -22,7 +22,7 @@ static void put_hex(char text[33], XXH128_hash_t hash) {
 void lf_stored_hash(char out[33], const void *bytes, size_t size) { put_hex(out, XXH3_128bits(bytes, size)); }
 
 lf_status lf_stored_hash_file(char out[33], const char *path, lf_err *err) {
-    enum { BLOCK = 1 << 20 };
+    enum { BLOCK = 1 << 16 };
     XXH3_state_t *state = XXH3_createState();
     unsigned char *block = lf_malloc(BLOCK);
     FILE *f = state && block ? fopen(path, "rb") : NULL;

@@ -104,7 +104,7 @@ static void make_score(void) {
     }
     const char *const keys[] = {
         "method", "head", "forgetting_data", in_folder("base"), "base_cache", in_folder("scores"), NULL};
-    cfg = small_config(keys);
+    cfg = small_config("run", keys);
     must(lf_run_open_data(&run, cfg, &err), &err);
     must(lf_measure_base(run.task, LF_DATA_BASE, &score, &err), &err);
     remember(&files[SCORE], in_folder("scores"), "base_score");

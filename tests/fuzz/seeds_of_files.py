@@ -98,6 +98,9 @@ def packed():
 # ---- checkpoints ----
 
 def checkpoint():
+    def one(json=b"", sums=b"", tensors=b"", data=b"", which=0):
+        return bytes([which]) + parts(json, sums, tensors, data)
+
     for changes in ({}, {"global_step": 3}, {"global_step": -1}, {"global_step": 99}, {"global_step": 2.5}, {"max_steps": 10}, {"max_steps": 1e300}, {"optimizer_steps": 9},
                     {"best_global_step": 3, "best_metric": 0.5, "best_forgetting": -0.25}, {"best_global_step": 19}, {"train_seconds": -1}, {"train_seconds": "1"},
                     {"eval_accuracy_before": 1.5}, {"targets_since_log": 3, "correct_since_log": 4}, {"loss_since_log": -0.5}, {"-global_step": 0},
@@ -105,17 +108,23 @@ def checkpoint():
                     {"run": {"seed": 7}}, {"run": {"learning_rate": 1}}, {"run": {"threads": 2}}, {"run": {"-seed": 0}}, {"run": []}, {"-run": 0},
                     {"facts": {"kernels": "other"}}, {"facts": {"precision": "bf16"}}, {"facts": {"train_examples": 9}}, {"-facts": 0},
                     {"data_hashes": {"train_data": "0" * 32}}, {"data_hashes": 3}, {"-data_hashes": 0}, {"evaluations_without_gain": 2, "skipped_images": 1},
-                    {"remedies_since_log": {"kl": 0.5}}, {"max_steps": 20, "planned_steps": 30}):
-        yield parts(text(changes), b"", b"", b"")
-    yield parts(b"[]", b"", b"", b"")
-    yield parts(b"{", b"", b"", b"")
-    yield parts(b'{"global_step": 1, "global_step": 2}', b"", b"", b"")
-    for sums in ("x\n", "0" * 32 + "  trainer_state.json\n", "0" * 32 + "  /etc/passwd\n", "0" * 32 + "  ../../x\n", "0" * 32 + "  state.safetensors", "\n", "0" * 32 + "  nothere\n"):
-        yield parts(b"", sums, b"", b"")
+                    {"remedies_since_log": {"kl": 0.5}}, {"max_steps": 20, "planned_steps": 30},
+                    {"max_steps": 10, "run": {"max_steps": 10}}, {"max_steps": 30, "run": {"max_steps": 30}}, {"max_steps": 10, "planned_steps": 10, "run": {"max_steps": 10, "num_train_epochs": 2}}, {"run": {"max_steps": -1, "num_train_epochs": 50}},
+                    {"run": {"train_data": "/nowhere/data"}}, {"run": {"train_data": ["data"]}}, {"run": {"train_data": "nothere"}}, {"run": {"logging_steps": 3}}, {"run": {"load_best_model_at_end": False}}, {"run": {"eval_steps": 7}},
+                    {"run": {"metric_for_best_model": "retention"}}, {"run": {"data_seed": 5, "-seed": 0}}, {"run": {"seed": 7, "-data_seed": 0}}, {"run": {"train_data": [["x"], "y"]}}, {"run": {"save_steps": 9}}, {"run": {"gradient_checkpointing": True}},
+                    {"best_global_step": 4, "best_metric": 0.5, "best_forgetting": 0}, {"plateau_factor": 0.5, "plateau_best": 2, "plateau_bad": 1}, {"-plateau_factor": 0}, {"plateau_factor": -1}, {"global_step": 3, "optimizer_steps": 3},
+                    {"facts": {"reduction": "x"}}, {"facts": {"-reduction": 0}}, {"weight_since_log": -1}, {"-weight_since_log": 0}, {"data_hashes": {"train_data": {"hash": "0" * 32}}}, {"data_hashes": {"more": "0" * 32}}):
+        yield one(text(changes))
+        yield one(text(changes), which=1)
+    yield one(b"[]")
+    yield one(b"{")
+    yield one(b'{"global_step": 1, "global_step": 2}')
+    for sums in ("x\n", "0" * 32 + "  trainer_state.json\n", "0" * 32 + "  /etc/passwd\n", "0" * 32 + "  ../../x\n", "0" * 32 + "  state.safetensors", "\n", "0" * 32 + "  nothere\n", "-", "0" * 32 + "  state.safetensors\n" * 2, "g" * 32 + "  state.safetensors\n"):
+        yield one(b"", sums)
     for tensors in ("param.classifier.bias F32 3", "param.classifier.bias F64 2", "-param.classifier.bias", "-param.classifier.weight", "more F32 2", "exp_avg.classifier.bias F32 9"):
-        yield parts(b"", b"", tensors, b"")
-    yield parts(b"", b"", b"", b"\0\0\x80\x7f")
-    yield parts(b"", b"", b"", b"\0\0\x80\x3f")
+        yield one(b"", b"", tensors)
+    yield one(data=b"\0\0\x80\x7f")
+    yield one(data=b"\0\0\x80\x3f")
 
 
 # ---- caches ----

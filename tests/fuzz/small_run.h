@@ -23,8 +23,8 @@ static inline void must(lf_status rc, const lf_err *err) {
     require(rc == LF_OK);
 }
 
-/* keys: "key value key value ..." beside the usual ones; NULL behind them. */
-static inline lf_config *small_config(const char *const *keys) {
+/* dir: of its output. keys: "key value key value ..." beside the usual ones; NULL behind them. */
+static inline lf_config *small_config(const char *dir, const char *const *keys) {
     lf_config *cfg = NULL;
     lf_err err = {0};
     const char *const usual[] = {"model",
@@ -32,7 +32,7 @@ static inline lf_config *small_config(const char *const *keys) {
                                  "train_data",
                                  in_folder("data"),
                                  "output_dir",
-                                 in_folder("run"),
+                                 in_folder(dir),
                                  "threads",
                                  "1",
                                  "max_steps",
