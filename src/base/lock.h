@@ -11,4 +11,8 @@
 lf_status lf_lock_take(int *lock, const char *folder, bool wait, lf_err *err);
 void lf_lock_drop(int lock); /* -1 is allowed */
 
+/* Who has the lock of a folder, for people: "process 1234 on thishost"; "a process of another machine, or container"
+ * where the kernel does not say (only of its own is it asked). */
+void lf_lock_name_holder(char *to, size_t size, const char *folder);
+
 #endif

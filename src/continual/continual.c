@@ -98,9 +98,12 @@ static lf_status take_folder(course *c, lf_err *err) {
     lf_err why = {0};
     lf_status rc = lf_folder_make(p->dir, &c->new_folders, &why);
     const lf_status locked = rc ? LF_OK : lf_lock_take(&c->lock, p->dir, false, NULL);
-    if (!rc && !locked && c->lock < 0) /* where folders cannot be locked, it is the user's to see to that */
-        return lf_cfg_fail(p->cfg, LF_output_dir, err, "another sequence is at work in '%s'; choose another, or wait",
-                           p->dir);
+    if (!rc && !locked && c->lock < 0) { /* where folders cannot be locked, it is the user's to see to that */
+        char holder[320];
+        lf_lock_name_holder(holder, sizeof holder, p->dir);
+        return lf_cfg_fail(p->cfg, LF_output_dir, err,
+                           "another sequence is at work in '%s' (%s); choose another, or wait", p->dir, holder);
+    }
     if (!rc) rc = lf_folder_try(p->dir, CONFIG, &why);
     if (rc == LF_EIO) return lf_cfg_fail(p->cfg, LF_output_dir, err, "%s", why.message);
     return rc ? lf_fail(err, rc, "%s", why.message) : LF_OK;

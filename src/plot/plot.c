@@ -11,6 +11,7 @@
 #include "base/child.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "base/utf8.h"
 
 static char *file_of(const char *dir, const char *name, const char *ending) {
@@ -94,25 +95,6 @@ void lf_plot_text(FILE *f, const char *text) {
 
 /* ---- axes ---- */
 
-/* Plain from `plain` up to 99999; "3.00000e-04" as "3e-4". */
-static void put_number(char *text, size_t size, double value, double plain) {
-    const double magnitude = fabs(value);
-    if (value == 0 || !isfinite(value) || (magnitude >= plain * (1 - 1e-5) && magnitude < 99999.5)) {
-        snprintf(text, size, "%.6g", value);
-        return;
-    }
-    char digits[40];
-    snprintf(digits, sizeof digits, "%.5e", value);
-    char *e = strchr(digits, 'e'), *end = e;
-    while (end[-1] == '0') end--;
-    if (end[-1] == '.') end--;
-    const char *exponent = e + 2 + strspn(e + 2, "0");
-    snprintf(text, size, "%.*se%s%s", (int)(end - digits), digits, e[1] == '-' ? "-" : "", *exponent ? exponent : "0");
-}
-
-void lf_plot_number(char *text, size_t size, double value) { put_number(text, size, value, 0.01); }
-void lf_plot_rate(char *text, size_t size, double value) { put_number(text, size, value, 0.1); }
-
 /* Calls for each tic in [low, high]: the multiples `of` (n of them) of the powers 10^(k stride). Returns how many. */
 static int walk_decades(FILE *f, double low, double high, const double *of, int n, int stride) {
     int count = 0;
@@ -122,7 +104,7 @@ static int walk_decades(FILE *f, double low, double high, const double *of, int 
             const double at = of[i] * pow(10, k);
             if (at < low * (1 - 1e-9) || at > high * (1 + 1e-9)) continue;
             char text[40];
-            lf_plot_number(text, sizeof text, at);
+            lf_number_short(text, sizeof text, at);
             if (f) fprintf(f, "%s'%s' %.9g", count ? ", " : "", text, at);
             count++;
         }
@@ -136,7 +118,7 @@ static void even_steps(FILE *f, double low, double high) {
     int count = 0;
     for (double k = ceil(low / step); k * step <= high * (1 + 1e-12) && count < 20; k++) {
         char text[40];
-        lf_plot_number(text, sizeof text, k * step);
+        lf_number_short(text, sizeof text, k * step);
         fprintf(f, "%s'%s' %.9g", count++ ? ", " : "", text, k * step);
     }
 }
@@ -182,8 +164,8 @@ bool lf_plot_can_draw(void) {
 
 enum { NOT_STARTED = 127 };
 
-/* Its exit code; NOT_STARTED also where it is not there. Nothing of the user's own settings is read (-d), and
- * whatever it says goes to stderr: stdout is for results. */
+/* How it ended, as waitpid has it; exit code NOT_STARTED also where it is not there. Nothing of the user's own settings
+ * is read (-d), and whatever it says goes to stderr: stdout is for results. */
 static int run_gnuplot(const char *gnuplot, const char *dir, const char *script) {
     const pid_t pid = gnuplot ? fork() : -1;
     if (pid == 0) {
@@ -195,10 +177,10 @@ static int run_gnuplot(const char *gnuplot, const char *dir, const char *script)
         _exit(NOT_STARTED);
     }
     int status = 0;
-    if (pid < 0) return NOT_STARTED;
+    if (pid < 0) return NOT_STARTED << 8;
     while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR) return NOT_STARTED;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+        if (errno != EINTR) return NOT_STARTED << 8;
+    return status;
 }
 
 static bool is_whole(const char *path) {
@@ -212,17 +194,43 @@ static bool is_whole(const char *path) {
     return whole;
 }
 
+/* Why what gnuplot wrote to is not whole, which it says nothing of: whether there is room is tried on what will be
+ * removed. */
+static void try_to_write(char *why, size_t size, const char *picture) {
+    static const char page[4096];
+    FILE *f = fopen(picture, "ab");
+    const bool failed = !f || fwrite(page, 1, sizeof page, f) != sizeof page || fflush(f);
+    if (failed)
+        snprintf(why, size, "cannot be written: %s", strerror(errno));
+    else
+        snprintf(why, size, "is not whole, although it can be written now");
+    if (f) (void)fclose(f);
+}
+
+static void say_failure(const char *gnuplot, int status, const char *dir, const char *name, const char *picture) {
+    char why[256];
+    if (WIFSIGNALED(status))
+        lf_warn("%s/%s.gp: %s was ended by signal %d (%s)", dir, name, gnuplot, WTERMSIG(status),
+                strsignal(WTERMSIG(status)));
+    else if (WEXITSTATUS(status) == NOT_STARTED)
+        lf_warn("%s/%s.gp: %s could not be started", dir, name, gnuplot);
+    else if (WEXITSTATUS(status))
+        lf_warn("%s/%s.gp: %s failed on it (exit code %d)", dir, name, gnuplot, WEXITSTATUS(status));
+    else {
+        try_to_write(why, sizeof why, picture);
+        lf_warn("%s: %s ended as if all were well, but this picture %s", picture, gnuplot, why);
+    }
+}
+
 lf_status lf_plot_draw(lf_atomic_file *a, const char *dir, const char *name, bool *drawn, lf_err *err) {
     char *picture = file_of(dir, name, "svg"), *script = lf_format("%s.gp", name), *gnuplot = NULL;
     *drawn = false;
     lf_status rc = picture && script ? lf_atomic_commit(a, err) : lf_no_memory(err, "%s", dir);
     if (!rc) {
         gnuplot = find_gnuplot();
-        const int code = run_gnuplot(gnuplot, dir, script);
-        *drawn = code == 0 && is_whole(picture);
-        if (!*drawn && gnuplot)
-            lf_warn("%s/%s: %s %s (exit code %d)", dir, script, gnuplot,
-                    code == NOT_STARTED ? "could not be started" : "failed on it", code);
+        const int status = run_gnuplot(gnuplot, dir, script);
+        *drawn = status == 0 && is_whole(picture);
+        if (!*drawn && gnuplot) say_failure(gnuplot, status, dir, name, picture);
         if (!*drawn) rc = lf_remove_tree(picture, err);
     }
     lf_free(gnuplot);

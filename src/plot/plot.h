@@ -24,10 +24,6 @@ void lf_plot_shade(char color[8], double p);
 int lf_plot_point(int64_t i);
 /* Text inside single quotes of a script, in gnuplot's enhanced mode: every sign stands for itself. */
 void lf_plot_text(FILE *f, const char *text);
-/* "0.02", "3e-4": short enough for a tic. */
-void lf_plot_number(char *text, size_t size, double value);
-/* A learning rate, which people write "3e-4", "1e-2". */
-void lf_plot_rate(char *text, size_t size, double value);
 /* A logarithmic axis ('x' or 'y') from low > 0 to high with tics that can be read however narrow it is; ranges are the
  * caller's. */
 void lf_plot_log_axis(FILE *f, char axis, double low, double high);

@@ -3,15 +3,23 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 #include "base/string.h"
 #include "report/gather/gather.h"
 
 enum { VALUE = 128 };
 
+static bool is_rate(const char *key) {
+    return strcmp(key, lf_key_name(LF_learning_rate)) == 0 || strcmp(key, lf_key_name(LF_head_learning_rate)) == 0;
+}
+
 static const char *value_of(char text[VALUE], const lf_point *at, const char *key) {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(at->values, key);
     snprintf(text, VALUE, "-");
-    if (value) lf_value_text(text, VALUE, value);
+    if (cJSON_IsNumber(value) && is_rate(key))
+        lf_number_rate(text, VALUE, value->valuedouble, LF_SETTING_DIGITS);
+    else if (value)
+        lf_value_text(text, VALUE, value);
     return text;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/number.h"
 #include "base/slice.h"
 #include "stats/stats.h"
 #include "train/run.h"
@@ -159,8 +160,10 @@ void lf_run_note_best(lf_run *run, const lf_found *f) {
 void lf_run_note_rate(lf_run *run, const lf_found *f) {
     const struct metric *m = watched(run);
     if (!run->schedule.watches || !lf_schedule_note(&run->schedule, value_of(m, f), less_of(run, m))) return;
-    lf_info("step %lld: no better %s for long enough, the learning rate is %g from now on (reduce_lr_on_plateau)",
-            (long long)run->progress.step, m->name, run->optimizer.learning_rate * run->schedule.plateau.factor);
+    char rate[40];
+    lf_number_rate(rate, sizeof rate, run->optimizer.learning_rate * run->schedule.plateau.factor, LF_MOMENT_DIGITS);
+    lf_info("step %lld: no better %s for long enough, the learning rate is %s from now on (reduce_lr_on_plateau)",
+            (long long)run->progress.step, m->name, rate);
 }
 
 void lf_run_say_best(const lf_run *run) {

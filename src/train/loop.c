@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/number.h"
 #include "base/world.h"
 #include "train/remedies.h"
 #include "train/stuck.h"
@@ -31,10 +32,13 @@ static lf_status diverged(const lf_run *run, const char *tensor, double value, l
                                      tensor, value);
         return lf_model_blame(run->model, rc, err);
     }
+    char rate[40];
+    lf_number_rate(rate, sizeof rate,
+                   run->optimizer.learning_rate * lf_schedule_factor(&run->schedule, run->progress.step),
+                   LF_MOMENT_DIGITS);
     return lf_fail(err, LF_EDIVERGED,
-                   "step %lld: %s is %g; try a lower learning_rate (now %g), warmup_steps, or a smaller max_grad_norm",
-                   (long long)run->progress.step + 1, tensor, value,
-                   run->optimizer.learning_rate * lf_schedule_factor(&run->schedule, run->progress.step));
+                   "step %lld: %s is %g; try a lower learning_rate (now %s), warmup_steps, or a smaller max_grad_norm",
+                   (long long)run->progress.step + 1, tensor, value, rate);
 }
 
 /* Names the first trained tensor with a value (or gradient) that is not finite. */

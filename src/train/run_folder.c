@@ -116,8 +116,10 @@ static lf_status take_folder(lf_run *run, lf_err *err) {
     if (rc == LF_EINTERRUPTED || lf_interrupted())
         return lf_fail(err, LF_EINTERRUPTED, "interrupted before the first step");
     if (rc || run->lock >= 0) return LF_OK;
-    return lf_cfg_fail(run->cfg, LF_output_dir, err, "another run is at work in '%s'; choose another, or wait for it",
-                       run->dir);
+    char holder[320];
+    lf_lock_name_holder(holder, sizeof holder, run->dir);
+    return lf_cfg_fail(run->cfg, LF_output_dir, err,
+                       "another run is at work in '%s' (%s); choose another, or wait for it", run->dir, holder);
 }
 
 /* The folder is made first, and locked: what cannot be written, or is another run's, shows before hours are spent. */

@@ -520,7 +520,9 @@ static void test_what_is_the_same(void **state) {
     wait_for_words(says, "step 2:");
     stop_for_a_while(first);
     must(run("%s", one), 2);
-    said("another run is at work in 'one'");
+    char host[256] = "";
+    assert_int_equal(gethostname(host, sizeof host - 1), 0);
+    said(text("another run is at work in 'one' (process %d on %s); choose another, or wait for it", (int)first, host));
     kill(first, SIGKILL);
     assert_int_equal(code_of(first), -1);
     let_go(says, "one.log");

@@ -5,6 +5,7 @@
 
 #include "report_fixture.h"
 
+#include "base/number.h"
 #include "plot/plot.h"
 #include "report/figure/confusion.h"
 #include "report/figure/curves.h"
@@ -183,13 +184,38 @@ static void numbers_of_tics_are_short(void **state) {
                  {2.5e-5, "2.5e-5"}, {100000, "1e5"}, {1e-10, "1e-10"}, {-3e-4, "-3e-4"}, {12, "12"}};
     char text[40];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        lf_plot_number(text, sizeof text, cases[i].value);
+        lf_number_short(text, sizeof text, cases[i].value);
         assert_string_equal(text, cases[i].text);
     }
-    lf_plot_rate(text, sizeof text, 0.03); /* rates are spoken of in powers */
-    assert_string_equal(text, "3e-2");
-    lf_plot_rate(text, sizeof text, 0.5);
-    assert_string_equal(text, "0.5");
+}
+
+/* They are spoken of in powers. */
+static void rates_are_as_people_write_them(void **state) {
+    (void)state;
+    static const struct {
+        double value;
+        int digits;
+        const char *text;
+    } cases[] = {{0.03, 6, "3e-2"},
+                 {0.5, 6, "0.5"},
+                 {1e-3, 6, "1e-3"},
+                 {3e-4 * 0.1, 6, "3e-5"},
+                 {0.000299999, 3, "3e-4"},
+                 {0.000299999, 6, "2.99999e-4"},
+                 {0.09999, 3, "0.1"},
+                 {0.0999, 3, "9.99e-2"},
+                 {0.000316228, 6, "3.16228e-4"},
+                 {2e-5, 1, "2e-5"},
+                 {1, 6, "1"},
+                 {999, 6, "999"},
+                 {12345, 3, "12300"},
+                 {0, 3, "0"},
+                 {NAN, 3, "nan"}};
+    char text[40];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        lf_number_rate(text, sizeof text, cases[i].value, cases[i].digits);
+        assert_string_equal(text, cases[i].text);
+    }
 }
 
 /* Every range, wide or narrow, has a few tics. */
@@ -1061,6 +1087,50 @@ static void what_was_wrong_with_gnuplot_is_said(void **state) {
     lf_free(set);
 }
 
+static char warned[2000];
+static void keep_warning(void *context, lf_log_level level, const char *line) {
+    (void)context;
+    const size_t n = strlen(warned);
+    if (level == LF_LOG_WARN) snprintf(warned + n, sizeof warned - n, "%s\n", line);
+}
+
+/* A full disk, of which gnuplot says nothing and ends well: what failed is said. */
+static void a_picture_that_found_no_room_is_told_of(void **state) {
+    (void)state;
+    if (access("/dev/full", W_OK)) skip();
+    static const struct {
+        const char *program, *words;
+    } cases[] = {
+        {"#!/bin/sh\n/bin/ln -s /dev/full curves.svg\n",
+         "gnuplot ended as if all were well, but this picture cannot be written: No space left on device"},
+        {"#!/bin/sh\necho '<svg>' >curves.svg\n", "but this picture is not whole, although it can be written now"},
+        {"#!/bin/sh\nexit 3\n", "gnuplot failed on it (exit code 3)"},
+        {"#!/bin/sh\nkill -KILL $$\n", "gnuplot was ended by signal 9 (Killed)"},
+        {"#!/nowhere/sh\n", "gnuplot could not be started"},
+    };
+    char *set = make_set("full", two_inits, 1, false), *run_dir = lf_path_join(set, "a1");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lf_err err = {0};
+        bool drawn = true;
+        put_file(set, "gnuplot", cases[i].program);
+        assert_int_equal(set_mode(set, "gnuplot", 0755), 0);
+        setenv("PATH", set, 1);
+        warned[0] = 0;
+        lf_log_divert(keep_warning, NULL);
+        const lf_log_level was = lf_log_set_level(LF_LOG_WARN);
+        const lf_status rc = lf_report_curves(run_dir, &drawn, &err);
+        lf_log_set_level(was);
+        lf_log_divert(NULL, NULL);
+        setenv("PATH", search_path, 1);
+        assert_ok(rc, err);
+        assert_false(drawn || is_there(run_dir, "curves.svg"));
+        holds(warned, cases[i].words);
+        holds(warned, "full/a1/curves.");
+    }
+    lf_free(run_dir);
+    lf_free(set);
+}
+
 /* What is written into a folder from elsewhere goes nowhere else, and waits for nobody. */
 static void links_and_pipes_in_a_folder_are_replaced(void **state) {
     (void)state;
@@ -1229,6 +1299,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bands_are_of_their_kind),
         cmocka_unit_test(numbers_of_tics_are_short),
+        cmocka_unit_test(rates_are_as_people_write_them),
         cmocka_unit_test(log_axes_have_tics),
         cmocka_unit_test(every_number_is_in_the_csv),
         cmocka_unit_test(pictures_are_whole),
@@ -1243,6 +1314,7 @@ int main(void) {
         cmocka_unit_test(quotes_do_not_spoil_pictures),
         cmocka_unit_test(gnuplot_is_not_the_folders),
         cmocka_unit_test(what_was_wrong_with_gnuplot_is_said),
+        cmocka_unit_test(a_picture_that_found_no_room_is_told_of),
         cmocka_unit_test(links_and_pipes_in_a_folder_are_replaced),
         cmocka_unit_test(what_is_no_file_is_not_read),
         cmocka_unit_test(texts_of_others_command_nobody),

@@ -663,9 +663,9 @@ static void test_table(void **state) {
         s,
         "method                          learning rate  runs  new task, accuracy, %  forgetting, points  retention, %  "
         "forgetting at 76.00 %  hypervolume  gain against baseline, points  forgetting at equal gain against it\n"
-        "init_lora_weights intermediate           0.01     3           81.00 ± 4.30        12.00 ± 4.97  86.67 ± 5.52  "
+        "init_lora_weights intermediate           1e-2     3           81.00 ± 4.30        12.00 ± 4.97  86.67 ± 5.52  "
         "                 8.82       0.5958\n"
-        "init_lora_weights milora                0.001     3           76.00 ± 4.97        22.00 ± 4.97  75.56 ± 5.52  "
+        "init_lora_weights milora                 1e-3     3           76.00 ± 4.97        22.00 ± 4.97  75.56 ± 5.52  "
         "                22.00       0.4488                   -5.00 ± 2.48                        +14.43 ± 9.96\n"
         "± half of the 95 % t interval over seeds\n"
         "each method at its best learning rate on evaluation data, among those at which\n"
@@ -686,10 +686,10 @@ static void test_table_without_a_choice(void **state) {
         s,
         "method      learning rate  runs  new task, test accuracy, %  forgetting, points  forgetting at 60.00 %  "
         "hypervolume  forgetting at equal gain against it\n"
-        "note \?[31m          0.001     1                       60.00               30.00                  30.00       "
+        "note \?[31m           1e-3     1                       60.00               30.00                  30.00       "
         "   0.3\n"
-        "                     0.01     1                       50.00               30.00\n"
-        "note é              0.001     1                       70.00               30.00                  30.00        "
+        "                     1e-2     1                       50.00               30.00\n"
+        "note é               1e-3     1                       70.00               30.00                  30.00        "
         " 0.36                                +0.00\n"
         "no evaluation data, so no learning rate was chosen and all are shown: a choice\n"
         "  by test data would not be one\n"
@@ -706,7 +706,7 @@ static void test_table_of_two_seeds(void **state) {
     lf_summary *s = summarize();
     assert_table(s, "method  learning rate  runs  new task, test accuracy, %      forgetting, points  forgetting at "
                     "62.50 %  hypervolume\n"
-                    "all              0.01     2      62.50 (50.00 to 75.00)  30.00 (30.00 to 30.00)                  "
+                    "all              1e-2     2      62.50 (50.00 to 75.00)  30.00 (30.00 to 30.00)                  "
                     "30.00        0.315\n"
                     "in brackets, of two seeds, least to most\n"
                     "2 runs, 2 done\n");

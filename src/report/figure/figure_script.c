@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 #include "plot/plot.h"
 #include "report/figure/figure_layout.h"
 
@@ -179,7 +180,7 @@ static void rate_tics(FILE *out, const lf_figure *f, lf_range r, bool named) {
                 next = f->dots[i].x;
         if (!isfinite(next)) break;
         char text[40];
-        lf_plot_rate(text, sizeof text, next);
+        lf_number_rate(text, sizeof text, next, LF_SETTING_DIGITS);
         fprintf(out, "%s'%s' %.9g", count++ ? ", " : "", named ? text : "", next);
         last = log10(next);
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 #include "config/config.h"
 #include "plot/plot.h"
 #include "report/figure/pictures_internal.h"
@@ -85,7 +86,7 @@ static char *family_of(const lf_summary *s, const lf_cohort *g) {
 
 static int64_t line_series(lf_figure *f, const lf_summary *s, const lf_cohort *g, double rate) {
     char *family = family_of(s, g), value[40];
-    lf_plot_rate(value, sizeof value, rate);
+    lf_number_rate(value, sizeof value, rate, LF_SETTING_DIGITS);
     char *label = family ? lf_format("%slearning rate %s", family, value) : NULL;
     int64_t series = -1;
     for (int64_t i = 0; label && i < f->n_series && series < 0; i++)
@@ -122,7 +123,7 @@ static void plain_level(lf_figure *f, const lf_summary *s, int panel, int metric
     if (!c || !lf_dot_of(&d, s, c, metric)) return;
     lf_level level = {.panel = panel, .value = d.y, .band = d.y_band};
     char rate[40];
-    lf_plot_rate(rate, sizeof rate, c->learning_rate);
+    lf_number_rate(rate, sizeof rate, c->learning_rate, LF_SETTING_DIGITS);
     snprintf(level.label, sizeof level.label, g->n_cells > 1 ? "plain LoRA, %s" : "plain LoRA", rate);
     lf_figure_level(f, level);
 }

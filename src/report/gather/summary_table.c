@@ -6,6 +6,7 @@
 
 #include "base/cells.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "base/plain.h"
 #include "base/terminal.h"
 #include "report/gather/makers.h"
@@ -81,7 +82,7 @@ static void fill(line *l, const lf_summary *s, const lf_cohort *g, const lf_cell
     const double gain_scale = s->from->yardstick->difference_scale;
     const lf_metric *gain = lf_gain_metric(s), *cost = in_role(s, LF_ROLE_COST), *kept = in_role(s, LF_ROLE_KEPT);
     l->method = first_of_group ? g->name : "";
-    snprintf(l->cells[RATE], SIZE, "%.6g", c->learning_rate);
+    lf_number_rate(l->cells[RATE], SIZE, c->learning_rate, LF_SETTING_DIGITS);
     snprintf(l->cells[SEEDS], SIZE, "%lld", (long long)c->n_done);
     if (c->n_done < c->n_runs)
         snprintf(l->cells[SEEDS], SIZE, "%lld of %lld", (long long)c->n_done, (long long)c->n_runs);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 #include "base/obj.h"
 #include "base/plain.h"
 #include "base/terminal.h"
@@ -207,8 +208,11 @@ static void recommend(lf_telling *t, const lf_cohort *g) {
     if (!r) return;
     lf_string take = {0};
     lf_put_title(t, &take, g);
-    if (isfinite(t->s->cells[g->best].learning_rate))
-        lf_string_add(&take, " at learning rate %.6g", t->s->cells[g->best].learning_rate);
+    if (isfinite(t->s->cells[g->best].learning_rate)) {
+        char rate[40];
+        lf_number_rate(rate, sizeof rate, t->s->cells[g->best].learning_rate, LF_SETTING_DIGITS);
+        lf_string_add(&take, " at learning rate %s", rate);
+    }
     put_mean(t, &take, &t->s->cells[g->best], t->s->judged_by_test ? LF_ROLE_TEST_GAIN : LF_ROLE_GAIN, ": ");
     put_mean(t, &take, &t->s->cells[g->best], LF_ROLE_COST, ", ");
     t->v->take = lf_string_take(&take);

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 #include "config/config.h"
 #include "report/gather/collapsed.h"
 #include "report/gather/verdict_internal.h"
@@ -86,7 +87,9 @@ static void note_edge(lf_telling *t, int64_t first, double rate, int side) {
     else if (n)
         lf_put_titles(t, &text, of, n, false);
     lf_free(of);
-    lf_string_add(&text, ", %.6g, is the %s that was tried: a %s one may learn more.", rate,
+    char value[40];
+    lf_number_rate(value, sizeof value, rate, LF_SETTING_DIGITS);
+    lf_string_add(&text, ", %s, is the %s that was tried: a %s one may learn more.", value,
                   side > 0 ? "largest" : "smallest", side > 0 ? "larger" : "smaller");
     note(t, &text);
 }
@@ -106,9 +109,11 @@ static void note_rates(lf_telling *t, bool (*holds)(const lf_cohort *g), const c
         const lf_cohort *g = &t->s->groups[i];
         if (g->family != t->family || !holds(g)) continue;
         lf_string text = {0};
+        char value[40];
+        lf_number_rate(value, sizeof value, t->s->cells[g->best].learning_rate, LF_SETTING_DIGITS);
         lf_string_add(&text, "%s ", before);
         lf_put_title(t, &text, g);
-        lf_string_add(&text, " %s, %.6g, was taken.", after, t->s->cells[g->best].learning_rate);
+        lf_string_add(&text, " %s, %s, was taken.", after, value);
         note(t, &text);
     }
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 #include "plot/plot.h"
 #include "report/figure/pictures_internal.h"
 #include "report/gather/makers.h"
@@ -75,7 +76,7 @@ static void group_cell(FILE *f, const lf_cohort *g) {
 
 static void rate_cell(FILE *f, double rate) {
     char text[40];
-    lf_plot_rate(text, sizeof text, rate);
+    lf_number_rate(text, sizeof text, rate, LF_SETTING_DIGITS);
     fprintf(f, "<td class=\"n\">%s</td>", isfinite(rate) ? text : "");
 }
 

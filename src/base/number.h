@@ -1,0 +1,14 @@
+/* Numbers as people write them. */
+#ifndef LF_BASE_NUMBER_H
+#define LF_BASE_NUMBER_H
+
+#include <stddef.h>
+
+enum { LF_SETTING_DIGITS = 6, LF_MOMENT_DIGITS = 3 }; /* of what somebody has set; of what it is at a moment */
+
+/* "0.02", "3e-4": short enough for a tic. */
+void lf_number_short(char *text, size_t size, double value);
+/* A learning rate, which people write "3e-4", "1e-2", "0.5"; rounded to so many digits (1 to 15). */
+void lf_number_rate(char *text, size_t size, double rate, int digits);
+
+#endif
