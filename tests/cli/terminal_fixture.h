@@ -17,7 +17,7 @@ static const char *const trained[] = {"before", "after", " steps", "peak", NULL}
 static const char *const judged[] = {"before", "after", NULL};
 /* Of the runs the rows show the values in which they differ: of the key that is the same in all neither name nor value.
  */
-static const char *const swept[] = {"0.001, 1", "0.002, 2", "4 runs", NULL}, same_in_all[] = "lora_alpha=8";
+static const char *const swept[] = {"1e-3, 1", "2e-3, 2", "4 runs", NULL}, same_in_all[] = "lora_alpha=8";
 
 /* Names as short as the narrowest terminal. */
 static int setup_terminal(void **state) {
