@@ -7,8 +7,8 @@
  *
  * The state of the library is the process's: how much is said and to whom, what was asked by a signal, the number of
  * threads that compute. So one thread at a time may call it. At any time, from any thread and from a signal handler:
- * lf_interrupt, lf_terminate, lf_checkpoint_request, lf_ends_at_once, lf_mapped_file. A function that the library calls
- * (lf_watch, lf_visit, lf_log_sink) may call those, and nothing else of it.
+ * lf_interrupt, lf_terminate, lf_interrupt_say, lf_checkpoint_request, lf_ends_at_once, lf_mapped_file. A function that
+ * the library calls (lf_watch, lf_visit, lf_log_sink) may call those, and nothing else of it.
  *
  * What is lent to the library (a pointer to const) is read while the call lasts, unless it says "kept". What it hands
  * out as T **out is the caller's to free by the function that is named; all else is borrowed from what it was asked of.
@@ -293,6 +293,10 @@ void lf_say(const char *line);
  * before and has not done it: a caller may then end the process. lf_checkpoint_request asks a training run to write a
  * checkpoint after the step it is at, and to go on; a sweep asks the runs that are at work (SIGUSR1).
  *
+ * lf_interrupt_say, before one of the two: says on standard error, in a line, at once, what an interruption does to the
+ * verb that runs, where that does not end at once: a run of training ends after its step, with a checkpoint. Said once,
+ * never waited for, and nothing where lines go to a lf_log_sink.
+ *
  * lf_ends_at_once: the verb was asked to end, has not, and nothing would be lost with it: no step of training is done,
  * no file half written, no conversation held.
  *
@@ -306,6 +310,7 @@ void lf_say(const char *line);
 bool lf_interrupt(void);
 bool lf_terminate(void);
 bool lf_ends_at_once(void);
+void lf_interrupt_say(void);
 /* As if lf_interrupt had not been called: before another verb is run (lf_terminate stays). What is watched, and a
  * session, do it themselves. */
 void lf_interrupt_reset(void);

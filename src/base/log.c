@@ -1,6 +1,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "base/log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@ enum { NOTHING, INTERRUPT, TERMINATE };
 static atomic_int asked; /* of these; lock-free, so that a signal handler may */
 static atomic_bool checkpoint_requested;
 static atomic_int stakes;
+static const char *_Atomic meaning; /* of an interruption; NULL: nothing is said */
 static const char *name = "";
 static int64_t in_place;  /* columns of a line on the terminal that the next one takes the place of; 0: there is none */
 static lf_log_sink *sink; /* who hears the lines; NULL: standard error */
@@ -68,6 +70,62 @@ static void take_away(void) {
     if (rows > 1) fprintf(stderr, "\033[%dA\r\033[J", rows - 1);
     if (in_place || (lf_interrupted() && lf_is_terminal(STDERR_FILENO))) fputs("\r\033[K", stderr);
     in_place = 0;
+}
+
+/* ---- a line that waits for nobody ---- */
+
+const char *lf_interrupt_means(const char *line) { return atomic_exchange(&meaning, line); }
+
+/* Bytes of a text of ASCII that are one row: up to a space. */
+static size_t row_of(const char *text, size_t columns) {
+    size_t n = strlen(text);
+    if (n <= columns) return n;
+    for (n = columns; n > 0 && text[n] != ' '; n--) {
+    }
+    return n ? n : columns;
+}
+
+/* Broken as other lines are, on a terminal in the place of what stands there. Returns its bytes. */
+static size_t lay_out(char *to, size_t size, const char *text, bool terminal) {
+    static const char erase[] = "\r\033[K";
+    const size_t columns = terminal ? (size_t)lf_columns(STDERR_FILENO) : size;
+    size_t n = terminal ? sizeof erase - 1 : 0, indent = 0;
+    memcpy(to, erase, n);
+    while (*text && n + indent + 1 < size) {
+        size_t bytes = row_of(text, columns - indent);
+        if (bytes > size - n - indent - 1) bytes = size - n - indent - 1;
+        memset(to + n, ' ', indent);
+        memcpy(to + n + indent, text, bytes);
+        n += indent + bytes;
+        to[n++] = '\n';
+        text += bytes;
+        text += strspn(text, " ");
+        indent = 2;
+    }
+    return n;
+}
+
+/* A thread may be in the middle of a line, or stand at a pipe that is full. */
+static bool lock_soon(void) {
+    static const struct timespec moment = {.tv_nsec = 1000000};
+    for (int i = 0; i < 20; i++) {
+        if (ftrylockfile(stderr) == 0) return true;
+        nanosleep(&moment, NULL);
+    }
+    return false;
+}
+
+void lf_interrupt_say(void) {
+    const char *text = atomic_load(&meaning);
+    struct pollfd to = {.fd = STDERR_FILENO, .events = POLLOUT};
+    char row[1024];
+    if (!text || lf_interrupted() || sink || level < LF_LOG_INFO) return;
+    const bool alone = lock_soon();
+    const size_t n = lay_out(row, sizeof row, text, lf_is_terminal(STDERR_FILENO));
+    if (poll(&to, 1, 0) == 1 && (to.revents & POLLOUT)) (void)!write(STDERR_FILENO, row, n);
+    if (!alone) return;
+    in_place = 0;
+    funlockfile(stderr);
 }
 
 /* Without what asks for colours. */

@@ -26,6 +26,9 @@ bool lf_terminating(void);              /* lf_terminate() was */
 /* Between these two something would be lost with the process; they nest, and threads may call them. */
 void lf_stake_begin(void);
 void lf_stake_end(void);
+/* What an interruption does from now on, where that is not at once: a line for people, ASCII, borrowed; NULL: nothing
+ * is said. Returns what it was. It is said by lf_interrupt_say (lora_ft.h). */
+const char *lf_interrupt_means(const char *line);
 bool lf_checkpoint_taken(void); /* lf_checkpoint_request() was called since this was last asked */
 
 /* A line that the next one, or the next of its kind, takes the place of: on a terminal, of at most its columns less

@@ -35,11 +35,15 @@ static void end_at_once(void) {
 }
 
 static void interrupt(pid_t from) {
-    if (!is_an_echo(from) && !lf_interrupt()) end_at_once();
+    if (is_an_echo(from)) return;
+    lf_interrupt_say();
+    if (!lf_interrupt()) end_at_once();
 }
 
 static void terminate(pid_t from) {
-    if (!is_an_echo(from) && !lf_terminate()) end_at_once();
+    if (is_an_echo(from)) return;
+    lf_interrupt_say();
+    if (!lf_terminate()) end_at_once();
 }
 
 static void hang_up(pid_t from) {

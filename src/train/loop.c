@@ -425,6 +425,9 @@ static lf_status after_step(loop *l, bool *stop, lf_err *err) {
     return rc;
 }
 
+static const char ends_after_step[] =
+    "stopping after this step, with a checkpoint; a second Ctrl-C ends it at once, without one";
+
 lf_status lf_run_loop(lf_run *run, lf_err *err) {
     loop l = {.run = run,
               .rate = NAN,
@@ -441,6 +444,7 @@ lf_status lf_run_loop(lf_run *run, lf_err *err) {
                            err);
     if (!rc && run->progress.step == 0 && (run->has_eval || run->has_base)) rc = evaluate(&l, err);
     run->task->interruptible = false;
+    if (lf_world_is_first()) lf_interrupt_means(ends_after_step);
     lf_progress bar;
     lf_progress_begin(&bar, "train", run->total_steps);
     bar.first = run->progress.step;

@@ -179,7 +179,10 @@ static lf_status start_or_resume(lf_run *run, lf_err *err) {
 static lf_status loop_and_finish(lf_run *run, lf_err *err) {
     lf_stake_begin();
     lf_status rc = lf_run_loop(run, err);
+    if (!rc && lf_world_is_first())
+        lf_interrupt_means("training is over: its results are measured and written, which a second Ctrl-C would lose");
     if (!rc) rc = lf_run_finish(run, err);
+    lf_interrupt_means(NULL);
     lf_stake_end();
     return rc;
 }

@@ -281,6 +281,38 @@ static void test_a_run_stops_with_a_checkpoint(void **state) {
     stops_and_goes_on("hung-up", SIGHUP, 2); /* the shell says it again */
 }
 
+static int64_t times_in(const char *all, const char *words) {
+    int64_t n = 0;
+    for (const char *at = all; (at = strstr(at, words)); at += strlen(words)) n++;
+    return n;
+}
+
+/* What Ctrl-C does is said at once, once, and before the step has ended; with --quiet it is not. */
+static void test_an_interruption_is_answered(void **state) {
+    (void)state;
+    static const char answer[] =
+        "\nstopping after this step, with a checkpoint; a second Ctrl-C ends it at once, without one\n";
+    for (int quiet = 0; quiet < 2; quiet++) {
+        const char *name = quiet ? "answered-quietly" : "answered", *log = text("%s.log", name);
+        char path[100];
+        int waited = 0;
+        snprintf(path, sizeof path, "%s/metrics.jsonl", name);
+        const pid_t pid = start_run(text(TRAIN "--max_steps 1000000 --logging_steps 1 --eval_strategy steps "
+                                               "--eval_steps 1 --save_strategy no %s--output_dir %s",
+                                         quiet ? "--quiet " : "", name),
+                                    log);
+        while (lf_file_size(text("%s/%s", root, path)) < 400) wait_a_moment(&waited); /* it trains */
+        stop_for_a_while(pid);
+        assert_int_equal(kill(pid, SIGINT), 0);
+        assert_int_equal(code_of(pid), 130);
+        assert_int_equal(run_shell(text("cat %s/%s.log", root, name)), 0);
+        const char *said = strstr(output, answer), *end = strstr(output, "interrupted after step ");
+        if (times_in(output, "stopping after this step") != !quiet || !end || (said == NULL) != quiet ||
+            (said && said > end))
+            fail_msg("%s", output);
+    }
+}
+
 /* Twice is meant: nobody waits for a step that takes too long. */
 static void test_the_second_one_ends_at_once(void **state) {
     (void)state;
@@ -536,6 +568,7 @@ int main(void) {
         cmocka_unit_test(test_address_space_that_runs_out),
         cmocka_unit_test(test_a_small_stack),
         cmocka_unit_test(test_a_run_stops_with_a_checkpoint),
+        cmocka_unit_test(test_an_interruption_is_answered),
         cmocka_unit_test(test_the_second_one_ends_at_once),
         cmocka_unit_test(test_nohup),
         cmocka_unit_test(test_a_checkpoint_on_request),

@@ -38,11 +38,12 @@ static void must_show_a_bar(void) {
     }
 }
 
-/* Ctrl-C. */
-static void must_stop(void) {
+/* Ctrl-C; of a run of training, what that does is said in the place of its bar. */
+static void must_stop(const char *words) {
     tmux("send-keys C-c");
     const int code = window_ended(&w);
-    if (bars_that_fit(&w) || code != 130) fail_msg("exit code %d, and there stands:\n%s", code, output);
+    if (bars_that_fit(&w) || code != 130 || !strstr(output, words))
+        fail_msg("exit code %d, expected '%s', and there stands:\n%s", code, words, output);
     close_window(&w);
 }
 
@@ -57,7 +58,7 @@ static void test_train(void **state) {
     for (int i = 0; i < N_WIDTHS; i++) {
         open_long(widths[i], text("l%d", widths[i]));
         for (int k = 0; k < 3; k++) must_show_a_bar();
-        must_stop();
+        must_stop("\nstopping after this step, with a");
     }
 }
 
@@ -88,7 +89,7 @@ static void test_eval(void **state) {
         open_window(&w, widths[i], "/400000 ",
                     program("TERM=tmux-256color", "eval --model m --data t10k-images-idx3-ubyte --threads 1"));
         for (int k = 0; k < 2; k++) must_show_a_bar();
-        must_stop();
+        must_stop("");
     }
 }
 
@@ -100,7 +101,7 @@ static void test_sweep(void **state) {
                     program("TERM=tmux-256color", text(SWEEP_ON LONG "n%d", widths[i])));
         w.below = 2;
         must_show_a_bar();
-        must_stop();
+        must_stop("");
     }
 }
 
@@ -115,7 +116,7 @@ static void test_window_changes(void **state) {
         must_show_a_bar();
         must_show_a_bar();
     }
-    must_stop();
+    must_stop("\nstopping after this step, with a");
 }
 
 int main(void) {
