@@ -86,7 +86,7 @@ static inline const char *in_folder(const char *name) {
     static char paths[8][640];
     static unsigned next;
     char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", own_folder(), name);
+    require((size_t)snprintf(path, sizeof paths[0], "%s/%s", own_folder(), name) < sizeof paths[0]);
     return path;
 }
 

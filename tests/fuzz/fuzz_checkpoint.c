@@ -27,9 +27,13 @@ static struct one {
     char lines[8192]; /* its tensors */
 } runs[N_RUNS], *the;
 
+static void put_name(char out[200], const char *folder, const char *name) {
+    require(snprintf(out, 200, "%s%s", folder, name) < 200);
+}
+
 static const char *within(const char *name) {
-    char path[400];
-    snprintf(path, sizeof path, "%s/%s", the->checkpoint, name);
+    char path[200];
+    put_name(path, the->checkpoint, name);
     return in_folder(path);
 }
 
@@ -51,9 +55,9 @@ static void open_run(void) {
     save(STEP - 1);
     save(STEP);
     require(lf_remove_tree(in_folder("run/checkpoint-4"), NULL) == LF_OK); /* the other keeps one alone */
-    require(lf_remove_tree(within("adapter"), NULL) == LF_OK);
-    must(lf_json_read(&the->state, within(LF_STATE_JSON), &err), &err);
-    must(lf_safetensors_open(&st, within(LF_STATE_FILE), &err), &err);
+    require(lf_remove_tree(within("/adapter"), NULL) == LF_OK);
+    must(lf_json_read(&the->state, within("/" LF_STATE_JSON), &err), &err);
+    must(lf_safetensors_open(&st, within("/" LF_STATE_FILE), &err), &err);
     size_t n = 0;
     for (int64_t i = 0; i < lf_safetensors_count(st); i++)
         n += (size_t)snprintf(the->lines + n, sizeof the->lines - n, "%s F32 %lld\n", lf_safetensors_at(st, i)->name,
@@ -120,8 +124,8 @@ static void merge(cJSON *into, const cJSON *from, int depth) {
 }
 
 static void put_within(const char *name, fuzz_part part) {
-    char path[400];
-    snprintf(path, sizeof path, "%s/%s", the->checkpoint, name);
+    char path[200];
+    put_name(path, the->checkpoint, name);
     put_part(path, part);
 }
 
@@ -133,11 +137,11 @@ static void put_state(fuzz_part text) {
         merge(all, changes, 1);
         char *now = lf_json_print(all, false);
         require(now != NULL);
-        put_within(LF_STATE_JSON, (fuzz_part){now, strlen(now)});
+        put_within("/" LF_STATE_JSON, (fuzz_part){now, strlen(now)});
         lf_free(now);
         cJSON_Delete(all);
     } else
-        put_within(LF_STATE_JSON, text);
+        put_within("/" LF_STATE_JSON, text);
     cJSON_Delete(changes);
 }
 
@@ -156,7 +160,7 @@ static void put_state_tensors(fuzz_part changes, fuzz_part bytes) {
     for (const char *line = the->lines; *line; line = strchr(line, '\n') + 1)
         if (!is_taken_away(changes.s, line))
             n += (size_t)snprintf(all + n, sizeof all - n, "%.*s\n", (int)strcspn(line, "\n"), line);
-    put_tensors(within(LF_STATE_FILE), (fuzz_part){all, n}, bytes.s, bytes.n);
+    put_tensors(within("/" LF_STATE_FILE), (fuzz_part){all, n}, bytes.s, bytes.n);
 }
 
 static void put_checkpoint(fuzz_input *in) {
@@ -164,9 +168,9 @@ static void put_checkpoint(fuzz_input *in) {
     put_state(json);
     put_state_tensors(tensors, bytes);
     if (sums.n == 1 && sums.s[0] == '-')
-        remove(within("xxh128sums"));
+        remove(within("/xxh128sums"));
     else if (sums.n)
-        put_within("xxh128sums", sums);
+        put_within("/xxh128sums", sums);
     else
         require(lf_checkpoint_seal(in_folder(the->checkpoint), NULL) == LF_OK);
     free(json.s);
@@ -191,13 +195,13 @@ static void check_run(const lf_run *run) {
 
 /* What stands behind the step is put aside, and is put back here for the next input. */
 static void put_aside(void) {
-    char later[400], old[400], aside[400];
+    char later[200], old[200], aside[200];
     bool any = false;
-    snprintf(later, sizeof later, "%s/checkpoint-9", the->dir);
+    put_name(later, the->dir, "/checkpoint-9");
     require(lf_mkdir_p(in_folder(later), NULL) == LF_OK);
     require(lf_checkpoint_set_later_aside(&the->run, NULL) == LF_OK && !lf_is_dir(in_folder(later)));
-    snprintf(old, sizeof old, "%s.old-1", later);
-    snprintf(aside, sizeof aside, "%s.old-1", the->checkpoint);
+    put_name(old, the->dir, "/checkpoint-9.old-1");
+    put_name(aside, the->checkpoint, ".old-1");
     require(lf_checkpoint_is_ours("checkpoint-9.old-1", 18) && !lf_checkpoint_is_ours("checkpoint-9.odd", 16));
     require(lf_remove_tree(in_folder(old), NULL) == LF_OK);
     if (lf_is_dir(in_folder(aside))) require(rename(in_folder(aside), in_folder(the->checkpoint)) == 0);
@@ -239,7 +243,7 @@ static void go_on(void) {
     err = (lf_err){0};
     rc = lf_checkpoint_restore_weights(&the->run, in_folder(the->checkpoint), &err);
     require_said(rc, &err);
-    if (lf_json_read(&saved, within(LF_STATE_JSON), NULL) == LF_OK) ask_of_finished(saved);
+    if (lf_json_read(&saved, within("/" LF_STATE_JSON), NULL) == LF_OK) ask_of_finished(saved);
     cJSON_Delete(saved);
     if (taken) put_aside();
 }
