@@ -70,11 +70,23 @@ def jinja():
 
 def parquet():
     folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../golden/parquet")
+    whole = {}
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
-        if name.endswith(".parquet") and os.path.getsize(path) <= 4000:  # what run.sh lets through
+        if name.endswith(".parquet") and os.path.getsize(path) <= 9100:
             with open(path, "rb") as file:
-                yield file.read()
+                whole[name] = file.read()
+    yield from whole.values()
+    # One byte another: of the page headers and pages, and, at the end, of the footer, whose every length and kind is one.
+    for name, times in (("classes.parquet", 60), ("chat.parquet", 90), ("flat-v1-gzip.parquet", 30), ("encodings-v2.parquet", 60), ("encodings-v1.parquet", 30), ("hub.parquet", 30)):
+        body = whole[name]
+        footer = len(body) - 8 - struct.unpack("<I", body[-8:-4])[0]
+        for i in range(times):
+            at = 4 + i * (footer - 4) // times if i % 3 == 0 else footer + i * (len(body) - 9 - footer) // times
+            yield body[:at] + bytes([body[at] ^ (1 << i % 8 if i % 2 else 0x7f)]) + body[at + 1:]
+    body = whole["classes.parquet"]
+    for some in (body[:6], body[:-9], body[:-4] + b"PARE", body[:-4] + b"XXXX", body[:-8] + b"\xff" * 4 + b"PAR1", body[:-8] + b"\0" * 4 + b"PAR1", b"PAR1" + body[:20] + b"\2\0\0\0PAR1", b"", b"PK\3\4", b"\x1f\x8b\x08" + body[3:], b"nothing at all", b"PAR1"):
+        yield some
 
 
 SEEDS = {"fuzz_gguf": gguf, "fuzz_json": json_texts, "fuzz_jinja": jinja, "fuzz_parquet": parquet,

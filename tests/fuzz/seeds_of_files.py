@@ -263,9 +263,36 @@ def config():
                 {"rank_pattern": {"a": -1}}, {"rank_pattern": []}, {"target_modules": 3}, {"train_data": {"path": 3}}, {"train_data": []}, {"optim": "lion"}, {"r": 1, "lora_r": 2},
                 {"lr_scheduler_type": "x"}, {"num_train_epochs": 1e308}, {"max_steps": 9007199254740993}, {"load_in_4bit": True}, {"": 1}, {"output_dir": ""}):
         yield one(0, dict(train, **bad))
+    base = dict(train, forgetting_data="f")
+    for more in ({"init_model": "m"}, {"model": None, "init_model": "c.json"}, {"model": None, "init_model": "c.json", "method": "full"}, {"num_train_epochs": 0}, {"warmup_steps": 3, "warmup_ratio": 0.1}, {"warmup_steps": 3.5}, {"warmup_steps": 0.5},
+                 {"train_val_split": 0.1, "eval_data": "e"}, {"early_stopping_patience": 2}, {"load_best_model_at_end": True}, {"load_best_model_at_end": True, "eval_strategy": "steps"},
+                 {"load_best_model_at_end": True, "eval_strategy": "steps", "save_strategy": "steps", "save_steps": 7, "eval_steps": 3}, {"load_best_model_at_end": True, "eval_strategy": "steps", "save_strategy": "steps", "save_steps": 7, "logging_steps": 7},
+                 {"load_best_model_at_end": True, "eval_strategy": "epoch", "save_strategy": "epoch"}, {"load_best_model_at_end": True, "eval_strategy": "steps", "save_strategy": "steps", "logging_steps": 0, "eval_steps": 0},
+                 {"metric_for_best_model": "retention"}, {"max_forgetting": 0.1}, {"layers_pattern": ["h"]}, {"layers_to_transform": [1]}, {"layers_to_transform": [1], "target_modules": ["q_proj"], "layers_pattern": "h"}, {"layers_to_transform": 3, "target_modules": ["a"]},
+                 {"layers_to_transform": "1,2"}, {"num_fewshot": 2}, {"hub_model_id": "x"}, {"hub_model_id": "a/b"}, {"alpha_pattern": {"a": 2}}, {"alpha_pattern": {"a": 0}}, {"alpha_pattern": 3}, {"init_position": "energy:0.5"}, {"train_data": ["a", {"path": "b"}]},
+                 {"target_modules": "all-linear", "exclude_modules": ["a"]}, {"modules_to_save": "a,b"}, {"modules_to_save": [1]}, {"report_to": ["none"]}, {"report_to": "tensorboard"}, {"report_to": ["x"]}, {"lr_scheduler_kwargs": {"a": 1}}, {"lr_scheduler_kwargs": 3},
+                 {"resume_from_checkpoint": "x"}, {"resume_from_checkpoint": 3}, {"layers_to_transform": [-1]}, {"rank_pattern": {"a": 5000}}, {"seed": 1e30}, {"max_steps": "x"}, {"learning_rate": None}, {"bf16": "yes"}, {"bf16": 2}, {"output_dir": 3}, {"output_dir": None},
+                 {"train_data": {"format": "csv"}}, {"train_data": {"path": ""}}, {"train_data": None}, {"push_to_hub": True}, {"fsdp": "full_shard"}, {"deepspeed": "x.json"}, {"learning-rate": 1}, {"Learning_Rate": 1}, {"eval_data": "e", "test_data": ["t"]}):
+        yield one(0, dict(base, **more))
+    for verb, keys in ((9, {"adapter": "a", "output_dir": "o"}), (9, {"adapter": "a", "output_dir": "o", "r": 2}), (9, {"adapter": "a", "output_dir": "o", "r": 2, "save_dtype": "bf16"}), (9, {"adapter": "a", "output_dir": "o", "r": 2, "adapter_scale": 0.5}),
+                       (9, {"adapter": "a", "output_dir": "o.gguf", "format": "gguf"}), (9, {"adapter": "a", "output_dir": "o.gguf", "format": "gguf", "model": "m"}), (9, {"adapter": "a", "output_dir": "o", "format": "gguf", "r": 2}), (9, {"adapter": "a", "output_dir": "o.gguf", "r": 2}),
+                       (4, {"model": "m", "output_dir": "o.gguf"}), (5, {"model": "m", "data": "d", "prompt": "x"}), (5, {"model": "m", "data": "-"}), (5, {"model": "m", "data": "d", "json": True}), (5, {"model": "m", "data": "d", "json": True, "output_file": "o"}),
+                       (8, {"model": "m", "adapter": "a", "data": "d"}), (8, {}), (10, {"model": "m"}), (11, {"paths": ["a", "b"]}), (12, {"paths": "a"}), (13, train), (14, {"model": "m"}), (2, {}), (3, {}), (7, {})):
+        yield one(verb, keys)
+        yield one(verb, keys, b"r 3\n?rr\n")
+    for flags in ("?learning_rat", "?--trian", "?zzzzzz", "?x" + "y" * 90, "?swepe", "?lora", "?Batch_size"):
+        yield one(0, train, flags.encode() + b" ")
+    for flags in ("target_modules a\n+target_modules b,c", "+target_modules a\n+target_modules b", "+report_to none", "+train_data a\n+train_data b", "init_position index:3", "init_position energy:0.4", "init_position energy:x", "layers_to_transform 1,2,x", "alpha_pattern {\"a\": 2}", "learning_rate 1/3",
+                  "learning_rate 50%", "learning_rate 2^-3", "learning_rate inf", "seed 0x10", "bf16", "bf16 maybe", "no_such 1", "r 1e1", "r 1.5", "modules_to_save a,b", "exclude_modules a", "train_data {\"path\": \"x\"}", "train_data {", "rank_pattern {\"a\":", "init_lora_weights true",
+                  "init_lora_weights pisa", "optim adam", "report_to a,b", "chat_template x.jinja", "frozen_precision int8", "weights x", "lr_scheduler_kwargs {\"a\": 0.5}", "save_steps 1k", "max_steps -1", "+r 3", "report_to", "eval_strategy stps", "init_lora_weights pissa_niter_4",
+                  "init_lora_weights pissa_niter_04", "init_lora_weights pissa_niter_x"):
+        yield one(0, train, flags.encode())
+    for verb, flags in ((5, "prompt hello\nchat_template x.jinja\nstop a"), (5, "+stop a\n+stop b"), (5, "prompt_template {x}.txt"), (11, "paths a\n+paths b"), (3, "+data a\n+data b")):
+        yield one(verb, {"model": "m"}, flags.encode())
     for yaml in ("model: m\ntrain_data: d\noutput_dir: o\nlearning_rate: 1e-3\nbf16: yes\ntarget_modules: [a, b]\nrank_pattern: {a: 2}\ninit_position: {energy: 0.5}\n",
                  "model: &m x\ntrain_data: *m\noutput_dir: |\n  o\n# a comment\nseed: 0x10\nmax_steps: ~\n", "a: &a [1, *a]\n", "? [x]\n: y\n", "- 1\n", "x: !!set {}\n", "r: 4\nr: 5\n",
-                 "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]\n", "[" * 80, "x: \"\\xff\"\n", "---\nmodel: m\n---\nmodel: n\n", "%YAML 9.9\n--- x", "\tmodel: m", "model: m\n train_data: d"):
+                 "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]\n", "[" * 80, "x: \"\\xff\"\n", "---\nmodel: m\n---\nmodel: n\n", "%YAML 9.9\n--- x", "\tmodel: m", "model: m\n train_data: d", "model: !x m", "bf16: True\nmodel: m", "{model: m, train_data: [a, b], output_dir: o}", "model: m\n" + "".join("a%d: 1\n" % i for i in range(600)), "", "model:", "model: 'it''s'\ntrain_data: \"d\\x41\"",
+                 "a: {b: {c: {d: 1}}}", "*x", "x: *y", "model: @x", "seed: 1_000\nmodel: .5\nr: 010", "3: 4", "model: m\noutput_dir: >-\n  a\n  b\n"):
         yield bytes([16]) + yaml.encode()
     for verb in (0, 5, 6):
         yield one(verb, dict(train, tasks=["a"]) if verb != 5 else {"model": "m"}, b"model \xd1\1\nr 4")
