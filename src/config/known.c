@@ -63,6 +63,8 @@ static lf_status set(lf_config *cfg, const char *name, const char *value, const 
     const lf_place place = {name, source, err};
     if (!k) return lf_unknown_key(cfg, name, source, err);
     if (k->meaning == LF_READ_AS) return read_as(cfg, k, value, json, source, err);
+    if (k->meaning == LF_NOT_HERE && lf_known_find(name, NULL) == k && !k->value)
+        return lf_place_fail(&place, "not here: %s", k->text); /* whatever the value */
     if (k->meaning == LF_NOT_HERE)
         return lf_place_fail(&place, "not here with this value ('%.64s'): %s", value, k->text);
     lf_info("key '%s' has no effect: %s", k->name, k->text);

@@ -72,6 +72,14 @@ static int64_t take_nucleus(lf_token_candidate *c, int64_t n, double p) {
     return found ? found : n;
 }
 
+/* The most probable one's value is 1. Those that stay are in the order that they were in. */
+static int64_t take_likely(lf_token_candidate *c, int64_t n, double share) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (c[i].value >= share) c[kept++] = c[i];
+    return kept;
+}
+
 static int32_t draw(const lf_token_candidate *c, int64_t n, double uniform) {
     double sum = 0, at = 0;
     for (int64_t i = 0; i < n; i++) sum += c[i].value;
@@ -99,5 +107,6 @@ int32_t lf_sample(const lf_sampling *s, float *logits, int64_t V, const int32_t 
         n = take_nucleus(room, n, s->top_p);
     else if (s->top_k > 0)
         qsort(room, (size_t)n, sizeof *room, by_value);
+    if (s->min_p > 0) n = take_likely(room, n, s->min_p);
     return draw(room, n, lf_rng_uniform(lf_rng_make(s->seed, LF_RNG_SAMPLE, s->text), at));
 }

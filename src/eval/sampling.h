@@ -4,13 +4,14 @@
 
 #include "base/rng.h"
 
-/* In this order, as transformers does it: penalty, temperature, top_k, top_p, a draw. */
+/* In this order, as transformers does it: penalty, temperature, top_k, top_p, min_p, a draw. */
 typedef struct lf_sampling {
     double repetition_penalty; /* 1: none. Logits of tokens that are there already are divided by it, or, below 0,
                                   multiplied */
     double temperature;        /* 0: always the most probable */
     int64_t top_k;             /* only so many of the most probable; 0: all */
     double top_p;              /* only the fewest that together reach this probability; 1: all */
+    double min_p;              /* only those of at least this share of the most probable one's probability; 0: all */
     uint64_t seed;
     uint64_t text; /* which of several texts: each has random numbers of its own, which depend on nothing else */
 } lf_sampling;

@@ -287,7 +287,9 @@ static lf_status run_all(pool *l, lf_err *err) {
         lf_table_draw(l->table);
         wait_a_moment();
     }
-    return rc ? rc : l->stopping ? lf_fail(err, LF_EINTERRUPTED, "stopped; the same command goes on") : LF_OK;
+    if (rc || !l->stopping) return rc;
+    return lf_fail(err, LF_EINTERRUPTED, "%s; the same command goes on",
+                   lf_interrupted() ? "stopped" : "stopped, because max_train_minutes are over");
 }
 
 lf_status lf_workers_run(lf_points *p, lf_share *share, int64_t jobs, double minutes, const lf_point **failed,

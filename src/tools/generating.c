@@ -12,6 +12,7 @@ static lf_status read_opts(lf_generating *j, lf_err *err) {
                                               .temperature = lf_cfg_f64(cfg, LF_temperature),
                                               .top_k = lf_cfg_i64(cfg, LF_top_k),
                                               .top_p = lf_cfg_f64(cfg, LF_top_p),
+                                              .min_p = lf_cfg_f64(cfg, LF_min_p),
                                               .seed = (uint64_t)lf_cfg_i64(cfg, LF_seed)},
                                  .max_new_tokens = lf_cfg_i64(cfg, LF_max_new_tokens),
                                  .stops = j->stops,

@@ -173,7 +173,7 @@ lf_status lf_kind_look_model(lf_what_of *w) {
         lf_what_count(w, "hidden_size", m->hidden_size);
         lf_what_count(w, "layers", m->n_layers);
         if (m->tokens.vocab_size) lf_what_count(w, "vocab_size", m->tokens.vocab_size);
-        if (m->head.n_labels) lf_what_count(w, "classes", m->head.n_labels);
+        if (m->head.module && m->head.n_labels) lf_what_count(w, "classes", m->head.n_labels);
         lf_obj_bool(&w->facts, "tokenizer", lf_tokenizer_is_in(w->path));
     }
     lf_model_free(m);

@@ -383,6 +383,7 @@ static void test_a_limit_of_time(void **state) {
         run("sweep --model $M --train_data data --r 4 --max_steps 3 --sweep '{\"seed\": [1]}' --max_train_minutes 1e-9 "
             "--output_dir late"),
         130);
+    said("stopped, because max_train_minutes are over; the same command goes on");
     must(run("sweep --model $M --train_data data --r 4 --max_steps 3 --sweep '{\"seed\": [1]}' --max_train_minutes 1e9 "
              "--output_dir late"),
          0);

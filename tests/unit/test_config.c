@@ -310,7 +310,7 @@ static void test_unknown_keys(void **state) {
            {"", "1", "unknown"});
     refuse("eval", "learning_rate", "1", "not a key of 'eval', only of 'train'");
     refuse("train", "top_k", "1", "only of 'predict'");
-    refuse_text("train", "{\"max_length\": 1}", "did you mean 'max_seq_length'?");
+    refuse_text("train", "{\"seq_length\": 1}", "did you mean 'max_seq_length'?");
     refuse_text("train", "{\"lerning_rate\": 1}", "did you mean 'learning_rate'?");
     char longest[400];
     memset(longest, 'q', sizeof longest - 1);

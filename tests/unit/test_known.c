@@ -20,11 +20,17 @@
 
 enum { LINE = 1024 };
 
-static lf_config *new_config(void) {
-    static const char *const needed[][2] = {{"model", "m"}, {"train_data", "d"}, {"output_dir", "o"}};
+static lf_config *config_of(const char *verb) {
     lf_config *cfg = NULL;
     lf_err err = {0};
-    if (lf_config_new(&cfg, "train", &err)) fail_msg("%s", err.message);
+    if (lf_config_new(&cfg, verb, &err)) fail_msg("%s", err.message);
+    return cfg;
+}
+
+static lf_config *new_config(void) {
+    static const char *const needed[][2] = {{"model", "m"}, {"train_data", "d"}, {"output_dir", "o"}};
+    lf_config *cfg = config_of("train");
+    lf_err err = {0};
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
         if (lf_config_set(cfg, needed[i][0], needed[i][1], &err)) fail_msg("%s", err.message);
     return cfg;
@@ -121,18 +127,28 @@ static void test_names(void **state) {
     assert_true(n > 150);
 }
 
+/* A verb that has the key by its own name, and not the line's name for another one: train, if it is one. */
+static const char *verb_of(const lf_known *k, const lf_key *key) {
+    if (lf_key_find(key->name, LF_V_train) == key && !lf_key_find(k->name, LF_V_train)) return "train";
+    for (size_t i = 0; i < lf_n_verbs; i++)
+        if (lf_key_find(key->name, lf_verbs[i].bit) == key && !lf_key_find(k->name, lf_verbs[i].bit))
+            return lf_verbs[i].name;
+    fail_msg("%s is read as %s, but no verb has that key alone", k->name, key->name);
+    return NULL;
+}
+
 static void is_read(const lf_known *k) {
     const char *equals = strchr(k->text, '=');
     char key[64], option[LINE];
     snprintf(key, sizeof key, "%.*s", (int)(equals ? (size_t)(equals - k->text) : strlen(k->text)), k->text);
-    const lf_key *to = lf_key_find(key, LF_V_train);
+    const lf_key *to = lf_key_find(key, LF_V_ALL);
     if (!to || strcmp(to->name, key) != 0) fail_msg("%s is read as %s, which is no key", k->name, key);
     const bool truth = to->type == LF_KEY_BOOL, words = to->type != LF_KEY_I64 && to->type != LF_KEY_F64;
     const char *any = truth ? "true" : !words ? "0.5" : to->choices ? "sgd" : "x";
     if (to->type == LF_KEY_I64) any = "3";
     if (to->choices && strcmp(key, "lr_scheduler_type") == 0) any = "cosine";
     snprintf(option, sizeof option, "%s=%s", k->name, k->value ? k->value : any);
-    lf_config *cfg = new_config();
+    lf_config *cfg = config_of(verb_of(k, to));
     lf_err err = {0};
     char *argv[] = {option};
     bool help;
@@ -145,7 +161,8 @@ static void test_table(void **state) {
     (void)state;
     for (size_t i = 0; i < lf_n_knowns; i++) {
         const lf_known *k = &lf_knowns[i];
-        if (lf_key_find(k->name, LF_V_train)) fail_msg("%s is a key or an alias of one", k->name);
+        if (k->meaning != LF_READ_AS && lf_key_find(k->name, LF_V_train))
+            fail_msg("%s is a key or an alias of one", k->name); /* what is read is asked by verb_of */
         assert_true(strlen(k->text) > 0 && !strchr(k->text, '\n'));
         if (k->meaning == LF_READ_AS) is_read(k);
         for (size_t j = 0; j + 1 < i; j++) /* lines of one name stand together, that for all values last */
@@ -204,13 +221,37 @@ static void test_names_of_verbs(void **state) {
                  {"eval", "adapter_path", "a", LF_adapter},
                  {"predict", "adapter_path", "a", LF_adapter},
                  {"generate", "system_prompt", "a", LF_system},
-                 {"generate", "temp", "0.5", LF_temperature}};
+                 {"generate", "temp", "0.5", LF_temperature},
+                 {"generate", "m", "a", LF_model},
+                 {"generate", "n", "5", LF_max_new_tokens},
+                 {"generate", "n-predict", "-1", LF_max_new_tokens},
+                 {"generate", "ctx-size", "64", LF_max_seq_length},
+                 {"generate", "max_length", "64", LF_max_seq_length},
+                 {"generate", "repeat-penalty", "1.1", LF_repetition_penalty},
+                 {"generate", "cnv", "true", LF_chat},
+                 {"generate", "reverse-prompt", "a", LF_stop},
+                 {"generate", "lora", "a", LF_adapter},
+                 {"generate", "batch_size", "4", LF_per_device_eval_batch_size},
+                 {"eval", "batch_size", "4", LF_per_device_eval_batch_size},
+                 {"merge", "save-path", "a", LF_output_dir},
+                 {"merge", "export-gguf", "true", LF_format},
+                 {"convert", "outtype", "bf16", LF_save_dtype}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        lf_config *cfg = NULL;
+        lf_config *cfg = config_of(names[i].verb);
         lf_err err = {0};
-        assert_int_equal(lf_config_new(&cfg, names[i].verb, &err), LF_OK);
         if (lf_config_set(cfg, names[i].name, names[i].value, &err)) fail_msg("%s", err.message);
         assert_true(lf_cfg_is_given(cfg, names[i].key));
+        lf_config_free(cfg);
+    }
+    static const char *const others[][3] = {{"file", "a", "not here: a prompt is read from standard input"},
+                                            {"min_new_tokens", "3", "ignore_eos"},
+                                            {"frequency_penalty", "0.5", "repetition_penalty"},
+                                            {"num_return_sequences", "2", "another seed"}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        lf_config *cfg = config_of("generate");
+        lf_err err = {0};
+        assert_int_equal(lf_config_set(cfg, others[i][0], others[i][1], &err), LF_EUSAGE);
+        if (!strstr(err.message, others[i][2])) fail_msg("%s: %s", others[i][0], err.message);
         lf_config_free(cfg);
     }
 }
@@ -250,8 +291,8 @@ static void begins_with(const char *help, const char *const *keys) {
 static void test_unknown_names(void **state) {
     (void)state;
     static const char *const names[][2] = {
-        {"max_length", "did you mean 'max_seq_length'?"},
-        {"--max-length", "did you mean 'max_seq_length'?"},
+        {"seq_length", "did you mean 'max_seq_length'?"},
+        {"--seq-length", "did you mean 'max_seq_length'?"},
         {"ewc", "did you mean 'ewc_weight'?"},
         {"wandb", "did you mean 'wandb_project'?"},
         {"trian", "did you mean 'train'?"},

@@ -61,6 +61,25 @@ static void test_top_k_and_top_p(void **state) {
     assert_int_equal(draw(&(lf_sampling){.repetition_penalty = 1, .top_p = 1}, 0), 1); /* temperature 0 */
 }
 
+/* Of .4 the half is .2, and at temperature 2, where shares are square roots, .15 is above it. */
+static void test_min_p(void **state) {
+    (void)state;
+    double f[V];
+    frequencies(&(lf_sampling){.repetition_penalty = 1, .temperature = 1, .top_p = 1, .min_p = .5, .seed = 7}, f);
+    assert_near(f, (const double[V]){0, 4.0 / 7, 0, 3.0 / 7, 0, 0});
+    const double all = sqrt(.4) + sqrt(.3) + sqrt(.15);
+    frequencies(&(lf_sampling){.repetition_penalty = 1, .temperature = 2, .top_p = 1, .min_p = .6, .seed = 8}, f);
+    assert_near(f, (const double[V]){0, sqrt(.4) / all, 0, sqrt(.3) / all, 0, sqrt(.15) / all});
+    frequencies(&(lf_sampling){.repetition_penalty = 1, .temperature = 1, .top_p = 1, .min_p = 1, .seed = 9}, f);
+    assert_near(f, (const double[V]){0, 1, 0, 0, 0, 0});
+    /* of what top_p leaves (.4 .3 .15), not the other way round: min_p first would leave .4 of .7 for top_p */
+    frequencies(&(lf_sampling){.repetition_penalty = 1, .temperature = 1, .top_p = .5, .min_p = .5, .seed = 10}, f);
+    assert_near(f, (const double[V]){0, 4.0 / 7, 0, 3.0 / 7, 0, 0});
+    frequencies(
+        &(lf_sampling){.repetition_penalty = 1, .temperature = 1, .top_k = 3, .top_p = 1, .min_p = .3, .seed = 11}, f);
+    assert_near(f, (const double[V]){0, .4 / .85, 0, .3 / .85, 0, .15 / .85});
+}
+
 /* A vocabulary of which few, many or all are the likely ones: what is drawn is by the definition, all sorted. */
 enum { MANY = 3000 };
 
@@ -161,13 +180,10 @@ static void test_a_draw_depends_on_seed_and_place_alone(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_nucleus_of_many),
-        cmocka_unit_test(test_draws_follow_the_model),
-        cmocka_unit_test(test_top_k_and_top_p),
-        cmocka_unit_test(test_equal_logits),
-        cmocka_unit_test(test_logits_that_are_not_finite),
-        cmocka_unit_test(test_repetition_penalty),
-        cmocka_unit_test(test_a_draw_depends_on_seed_and_place_alone),
+        cmocka_unit_test(test_the_nucleus_of_many), cmocka_unit_test(test_draws_follow_the_model),
+        cmocka_unit_test(test_top_k_and_top_p),     cmocka_unit_test(test_min_p),
+        cmocka_unit_test(test_equal_logits),        cmocka_unit_test(test_logits_that_are_not_finite),
+        cmocka_unit_test(test_repetition_penalty),  cmocka_unit_test(test_a_draw_depends_on_seed_and_place_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

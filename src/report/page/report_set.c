@@ -1,8 +1,12 @@
 /* The report of a set of runs. */
+#define _POSIX_C_SOURCE 200809L
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
-#include "base/folder.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
@@ -92,12 +96,13 @@ static lf_status write_all(found *r, const report_paths *p, const lf_gathered *g
     return lf_report_set_html(r->s, r->verdicts, r->n_verdicts, r->pictures, r->n_pictures, err);
 }
 
-/* A folder that others may only read has no files of ours, but is told of. */
+/* A folder that one may only read, a colleague's, has no files of ours, but is told of. Whatever else keeps files from
+ * being written, a full disk, is an error when they are. */
 static bool may_write(const char *dir) {
-    lf_err why = {0};
-    const lf_status rc = lf_folder_could(dir, &why);
-    if (rc) lf_warn("%s; the figures are printed, and no files are written", why.message);
-    return !rc;
+    if (faccessat(AT_FDCWD, dir, W_OK, AT_EACCESS) == 0 || (errno != EACCES && errno != EROFS && errno != EPERM))
+        return true;
+    lf_warn("%s: cannot be written: %s; the figures are printed, and no files are written", dir, strerror(errno));
+    return false;
 }
 
 lf_status lf_report_set(const char *dir, const char *baseline, bool json, FILE *out, lf_err *err) {
