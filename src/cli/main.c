@@ -66,8 +66,18 @@ static int say_usage(const char *line) {
     return EXIT_USAGE;
 }
 
+/* Verbs of other tools that are keys of a verb here. */
+static const struct {
+    const char *theirs, *ours;
+} elsewhere[] = {{"chat", "lora-ft generate --chat"}, {"lora", "lora-ft train"}};
+
 static int unknown_verb(const char *name) {
     char line[512];
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
+        if (strcmp(name, elsewhere[i].theirs) != 0) continue;
+        snprintf(line, sizeof line, "lora-ft: there is no verb '%s'; it is `%s` here", name, elsewhere[i].ours);
+        return say_usage(line);
+    }
     size_t n = (size_t)snprintf(line, sizeof line, "lora-ft: there is no verb '%.64s'; expected one of", name);
     for (int i = 0; i < N_VERBS && n < sizeof line; i++)
         n += (size_t)snprintf(line + n, sizeof line - n, " %s,", verbs[i].name);

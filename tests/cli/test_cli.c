@@ -63,6 +63,7 @@ static void write_file(char *path, const char *text) {
 static void test_bad_usage(void **state) {
     (void)state;
     assert_bad_usage("trian", "lora-ft: there is no verb 'trian'; expected one of train, eval,");
+    assert_bad_usage("chat --model m", "lora-ft: there is no verb 'chat'; it is `lora-ft generate --chat` here");
     assert_bad_usage("help trian", "lora-ft help: there is no verb or key 'trian'; did you mean 'train'?");
     assert_bad_usage("train --lerning_rate 1",
                      "lora-ft train: key 'lerning_rate' (on the command line): unknown; did you mean 'learning_rate'?");
