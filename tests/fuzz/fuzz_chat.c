@@ -14,7 +14,8 @@ static size_t read_messages(const cJSON *json, lf_message *out) {
         if (n < MOST_MESSAGES && role)
             out[n++] = (lf_message){.role = role,
                                     .content = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(m, "content")),
-                                    .json = m};
+                                    .json = m,
+                                    .unlearned = cJSON_HasObjectItem(m, "unlearned")};
     }
     return n;
 }
@@ -57,6 +58,41 @@ static void use(lf_chat_template *c, const cJSON *messages, const cJSON *tools) 
     render(c, m, n, NULL, false);
 }
 
+/* Our own, with the tokens that the model's files name; and the model's, as its text. */
+static void use_ours(const cJSON *messages, const cJSON *tools) {
+    static const char *const names[] = {"chatml", "llama2", "llama3", "mistral", "plain", "no such"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        lf_chat_template *c = NULL, *again = NULL;
+        lf_err err = {0};
+        const lf_status rc = lf_chat_template_open(&c, names[i], own_folder(), &err);
+        require_said(rc, &err);
+        require((rc == LF_OK) == (c != NULL) && (!c || lf_chat_template_is_name(names[i])));
+        if (!c) continue;
+        use(c, messages, tools);
+        require(lf_chat_template_parse(&again, lf_chat_template_text(c), "<s>", NULL, "fuzz", NULL) == LF_OK);
+        lf_chat_template_free(again);
+        lf_chat_template_free(c);
+    }
+}
+
+static void use_text(const cJSON *messages) {
+    char *text = NULL;
+    lf_chat_template *c = NULL;
+    lf_prompt p = {0};
+    lf_message m[MOST_MESSAGES];
+    lf_err err = {0};
+    lf_status rc = lf_chat_template_source(&text, own_folder(), &err);
+    require_said(rc, &err);
+    require(!text || rc == LF_OK);
+    if (text && lf_chat_template_parse(&c, text, NULL, "</s>", "fuzz", &err) == LF_OK) {
+        rc = lf_chat_render(c, m, read_messages(messages, m), true, &p, NULL);
+        require((rc == LF_OK) == (p.text != NULL));
+    }
+    lf_prompt_free(&p);
+    lf_chat_template_free(c);
+    lf_free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_input in = {data, size};
     lf_log_set_level(LF_LOG_QUIET);
@@ -76,6 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     (void)lf_json_parse(&said, messages.s, messages.n, "fuzz", NULL);
     (void)lf_json_parse(&known, tools.s, tools.n, "fuzz", NULL);
     if (c) use(c, said, cJSON_IsArray(known) ? known : NULL);
+    use_text(said);
+    if (!template.n) use_ours(said, cJSON_IsArray(known) ? known : NULL);
     lf_chat_template_free(c);
     cJSON_Delete(said);
     cJSON_Delete(known);

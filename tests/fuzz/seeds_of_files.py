@@ -49,6 +49,14 @@ def chat():
     for bad in (3, [], [{"name": "x", "template": chatml}], [{"name": 1}], {"default": chatml}, [{"name": "tool_use", "template": 1}]):
         yield parts(text(dict(config, chat_template=bad)), b"", text(talk), text(tools))
     yield parts(text({"bos_token": 3}), chatml, text(talk), b"")
+    yield parts(text({"bos_token": "<s>"}), b"", text(talk[:3]), b"")
+    yield parts(b"", b"", text(talk[1:3] * 2), b"")
+    unlearned = [talk[1], dict(talk[2], unlearned=True), talk[1], {"role": "assistant", "content": "3"}]
+    for template in (chatml, marked, "{% for m in messages %}{{ m.content | int + 1 }}{% endfor %}", "{% for m in messages %}{{ m.content | length }}{{ m.content }}{% endfor %}", "{% for m in messages | reverse %}{{ m.content }}\n{% endfor %}",
+                     "{% for m in messages %}{{ m.content | replace('2', 'two') }}{{ m.content }}{% endfor %}", "{% set a = messages[1].content %}{{ a ~ a }}", "{% for m in messages %}{% if m.content == '2' %}x{% endif %}{{ m.content[1:] }}{{ m.content[:1] }}{% endfor %}",
+                     "{% for m in messages %}{{ m.content.split('.') | join(',') }}{% endfor %}", "{{ messages | tojson }}", "{% for m in messages %}{{ m.content | float }}|{% endfor %}", "{% for m in messages %}{{ m.content * 2 }}{% endfor %}"):
+        for some in (talk[:3], unlearned, [talk[1], {"role": "assistant", "content": " two\nlines "}]):
+            yield parts(text(config), template, text(some), text(tools))
     yield parts(text({}), b"", b"[", b"")
     yield parts(b"{", chatml, text([{"role": "user"}, {"role": "assistant", "content": ""}, {}]), b"{}")
 
