@@ -13,7 +13,8 @@ A table stands between a line '<!-- table: VIEW PART... key=value... -->' and a 
     differences  a row for each of `figures` and start: means, and the difference from the row `to`, seed by seed, Holm-adjusted over all
               rows of the table
     matched   what each start costs at the same gain as `to`, seed by seed: on the front of all its rows of a seed (rates, sizes of
-              the adapter), linearly between neighbours, at the highest gain that both reach or, with at=GAIN, at that gain
+              the adapter), linearly between neighbours, at the highest gain that both reach or, with at=GAIN, at that gain, which a
+              seed may not reach ("4 of 5" seeds); p=no: without p, where seeds that suggested the question are among them
     rates     a row for each start and rate: means, and how many runs diverged or fell to chance
     dial      a row for each size of the adapters of one start (study-dial.py)
     rules     where a share of the energy would put the block: the middle weight of each base, and its range
@@ -184,6 +185,13 @@ def chosen(rows, by, settings, metric, cost):
     return [row for found in groups.values() for row in min(found.values(), key=worth)]
 
 
+def where(rows, options):
+    for condition in filter(None, options.get("where", "").split(",")):
+        key, value = condition.split(":")
+        rows = [row for row in rows if row[key] == value]
+    return rows
+
+
 # ---- views ----
 
 def view_best(rows, options, figures):
@@ -208,9 +216,7 @@ def view_best(rows, options, figures):
 def view_spread(rows, options, figures):
     by, cost, to = options.get("by", "init_position"), options.get("cost", "forgetting"), options.get("to")
     gain = options.get("gain", "test_accuracy")
-    for condition in filter(None, options.get("where", "").split(",")):
-        key, value = condition.split(":")
-        rows = [row for row in rows if row[key] == value]
+    rows = where(rows, options)
     settings = [key for key in options.get("settings", "").split("+") if key]
     if "choose" in options:
         rows = chosen(rows, by, settings, options["choose"], cost)
@@ -262,6 +268,7 @@ def cost_at(points, gain):
 
 def view_differences(rows, options, figures):
     by, to, shown_ones = options.get("by", "init_lora_weights"), options["to"], options["figures"].split("+")
+    rows, with_p = where(rows, options), options.get("p") != "no"
     groups = collections.defaultdict(dict)
     for row in rows:
         groups[start_of(row, by)][row["seed"]] = row
@@ -278,12 +285,11 @@ def view_differences(rows, options, figures):
             own = cell([number(row, figure) for row in seeds.values()], factor, decimals)
             values = found.get((figure, start))
             line = [heading if number_of == 0 else "", f"`{start}`", str(len(seeds)), own]
-            if values is None:
-                line += ["", ""]
-            else:
-                line += [cell(values, factor, decimals), p_shown(adjusted[figure, start]) if len(values) > 2 else ""]
+            line.append(cell(values, factor, decimals) if values else "")
+            if with_p:
+                line.append(p_shown(adjusted[figure, start]) if values and len(values) > 2 else "")
             lines.append(line)
-    return table(["figure", "start", "seeds", "mean", f"above `{to}`", "p, adjusted"], lines)
+    return table(["figure", "start", "seeds", "mean", f"above `{to}`"] + ["p, adjusted"] * with_p, lines)
 
 
 def view_matched(rows, options, figures):
@@ -295,26 +301,30 @@ def view_matched(rows, options, figures):
         curves[start_of(row, by)][row["seed"]].append((sign * number(row, gain), number(row, cost)))
     base, found = compared_with(to, curves), {}
     for start, seeds in curves.items():
-        values = []
-        for seed in sorted(seeds.keys() & base.keys()):
+        both, values = sorted(seeds.keys() & base.keys()), []
+        for seed in both:
             at = sign * float(options["at"]) if "at" in options else min(max(seeds[seed])[0], max(base[seed])[0])
+            if at < min(base[seed])[0]:
+                raise SystemExit(f"study-tables: '{to}' was not taken back to {sign * at:g} with seed {seed}: its least point would be charged")
             own, other = cost_at(seeds[seed], at), cost_at(base[seed], at)
             if not math.isnan(own + other):
-                values.append((sign * at, own, own - other))
-        found[start] = values
-    adjusted = adjusted_of(to, {start: [value[2] for value in values] for start, values in found.items()})
+                values.append((sign * at, own, other, own - other))
+        if start != to:
+            found[start] = values, len(both)
+    adjusted = adjusted_of(to, {start: [value[3] for value in values] for start, (values, _) in found.items()})
     lines = []
-    for start, values in found.items():
+    for start, (values, asked) in found.items():
         points = sorted({len(points) for points in curves[start].values()})
-        line = [f"`{start}`", str(len(values)), " to ".join(str(n) for n in sorted({points[0], points[-1]}))]
+        seeds = str(asked) if len(values) == asked else f"{len(values)} of {asked}"
+        line = [f"`{start}`", seeds, " to ".join(str(n) for n in sorted({points[0], points[-1]}))]
         line += [cell([value[0] for value in values], *figures[gain][1:]) if values else ""]
-        line += [cell([value[1] for value in values], *figures[cost][1:]) if values else ""]
-        if start == to or not values:
-            line += ["", ""]
-        else:
-            line += [cell([value[2] for value in values], *figures[cost][1:]), p_shown(adjusted[start]) if len(values) > 2 else ""]
+        for part in (1, 2, 3):
+            line.append(cell([value[part] for value in values], *figures[cost][1:]) if values else "")
+        if options.get("p") != "no":
+            line.append(p_shown(adjusted[start]) if len(values) > 2 else "")
         lines.append(line)
-    return table(["start", "seeds", "points a seed", figures[gain][0], f"{figures[cost][0]} there", f"above `{to}`", "p, adjusted"], lines)
+    heads = ["start", "seeds", "points a seed", figures[gain][0], f"{figures[cost][0]} there", f"that of `{to}`", f"above `{to}`"]
+    return table(heads + ([] if options.get("p") == "no" else ["p, adjusted"]), lines)
 
 
 def view_rates(rows, options, figures):
