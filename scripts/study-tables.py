@@ -7,7 +7,7 @@ A table stands between a line '<!-- table: VIEW PART... key=value... -->' and a 
 
     best      each start at the rate (and batch) that is best on the evaluation data, with its neighbours in rank
     spread    a row for each value of `by` (init_position; or several, init_lora_weights+init_position, whose values are joined by
-              @), at where=KEY:VALUE of the other keys: means over seeds with 95 % t intervals (of two seeds both values), and the
+              @), at where=KEY:VALUE of the other keys (or of several: VALUE|VALUE): means over seeds with 95 % t intervals (of two seeds both values), and the
               difference in `cost` from the row `to`, seed by seed, Holm-adjusted. With choose=eval_accuracy each start at the one
               of its `settings` whose mean on the evaluation data is best (of equals what costs less)
     differences  a row for each of `figures` and start: means, and the difference from the row `to`, seed by seed, Holm-adjusted over all
@@ -187,8 +187,8 @@ def chosen(rows, by, settings, metric, cost):
 
 def where(rows, options):
     for condition in filter(None, options.get("where", "").split(",")):
-        key, value = condition.split(":")
-        rows = [row for row in rows if row[key] == value]
+        key, values = condition.split(":")
+        rows = [row for row in rows if row[key] in values.split("|")]
     return rows
 
 
