@@ -5,7 +5,7 @@
 
 #include "fuzz.h"
 
-enum { FOLDER_MOST_FILES = 24 };
+enum { FOLDER_MOST_FILES = 80 };
 
 static inline bool is_plain_name(const char *path) {
     int deep = 0;

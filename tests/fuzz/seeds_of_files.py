@@ -237,6 +237,60 @@ def report():
     yield folder([("config.json", dict(config)), ("all_results.json", RESULTS), ("metrics.jsonl", jsonl(STEPS))])
     yield folder([("a/config.json", b"{"), ("a/all_results.json", RESULTS)])
     yield folder([("a/x", b"")])
+    yield from sequences(folder)
+    yield from studies(folder)
+
+
+def sequences(folder):
+    told = {"between": "keep", "says": "what it means", "measure": "accuracy", "runs": 3, "tasks": ["one", "two", EVIL], "before": [0.1, 0.2, None], "base_before": 0.9,
+            "after": [{"name": "one", "scores": [0.9, 0.3, None], "base": 0.8}, {"name": "two", "scores": [0.7, 0.8, 0.2], "base": None}, {"name": EVIL, "scores": [0.5, 0.6, 0.9], "base": 0.5}]}
+    results = {"average_before": 0.15, "base_before": 0.9, "average_accuracy": 0.66, "test_average_accuracy": 0.6, "average_incremental_accuracy": 0.7, "average_when_learned_accuracy": 0.86, "bwt": -0.3, "fwt": 0.1, "forgetting": 0.3, "base_after": 0.5,
+               "base_forgetting": 0.4, "base_retention": 0.55, "between": "keep", "tasks": 3, "train_seconds": 9, "when_learned": {"one": 0.9, "two": 0.8}, "start": RESULTS["start"], "made": RESULTS["made"],
+               "course": [{"after": "one", "average_accuracy": 0.9, "forgetting": None, "base_retention": 0.9}, {"after": EVIL, "average_accuracy": 0.66, "bwt": -0.3, "fwt": 0.1, "forgetting": 0.3, "base_retention": 0.55}]}
+    config = {"model": "m", "output_dir": "runs/a", "between": "keep", "seed": 1, "tasks": [{"train_data": "a"}, {"train_data": "b"}]}
+
+    def one(name, told=told, results=results, error=None, **keys):
+        files = [(name + "/continual.json", dict(config, **keys))]
+        files += [(name + "/" + kind, body) for kind, body in (("sequence.json", told), ("all_results.json", results), ("error.json", error)) if body is not None]
+        return files
+
+    other = dict(results, average_accuracy=0.7, when_learned={"one": 0.95, "two": 0.9}, alone=True)
+    log = dict(told, measure="log_probability", before=[-3, -2.5, -4], after=[{"name": "one", "scores": [-1, -2, -3], "base": 12}])
+    for some in (one("a"), one("a", results=None), one("a", None, None), one("a", dict(told, after=told["after"][:1]), None, {"state": "failed", "message": EVIL, "exit_code": 1}), one("a", log, {"average_log_probability": -2, "forgetting": 0.5}),
+                 one("a") + one("b", results=other, seed=2), one("a") + one("b", results=other, between="merge"), one("a") + one("b", results=other, between="fresh") + one("c", seed=2) + one("d", between="merge", results=dict(results, forgetting=0.1)),
+                 one("a", results=dict(results, course=3)), one("a", results=dict(results, course=[1, {}]), error={"state": "diverged", "message": "x"}), one("a") + [("a/run-1/config.json", config), ("a/run-1/all_results.json", RESULTS)], one("a/b") + one("a/c", between="merge")):
+        yield folder(some)
+        yield folder(some, 1)
+    for bad in ({"tasks": []}, {"tasks": [1, 2, 3]}, {"tasks": "x"}, {"before": [1]}, {"before": ["x", None, 1]}, {"runs": 0}, {"runs": 1}, {"after": 3}, {"after": [{"name": 3}]}, {"after": [{"name": "a", "scores": [1]}]}, {"between": 3}, {"measure": 3},
+                {"says": None}, {"base_before": "x"}, {"measure": "pearson"}):
+        yield folder(one("a", dict(told, **bad)))
+    yield folder(one("a", []))
+
+
+def studies(folder):
+    """Methods over rates and seeds: what a verdict is made of."""
+    def study(methods, seeds=3, rates=(1e-4, 1e-3), words=False):
+        files = []
+        for m, (name, gain, cost) in enumerate(methods):
+            for k, rate in enumerate(rates):
+                for seed in range(seeds):
+                    at = "%s%d-%d" % (name, k, seed)
+                    files.append((at + "/config.json", {"model": "m", "train_data": "d", "forgetting_data": "f", "output_dir": at, "learning_rate": rate, "seed": seed, "init_lora_weights": name}))
+                    noise = 0.004 * ((seed * 7 + m * 3 + k) % 5)
+                    if words:
+                        files.append((at + "/all_results.json", {"perplexity_before": 20, "eval_perplexity": 12 - gain * (k + 1) + noise, "base_perplexity_before": 10, "base_perplexity_after": 10 + cost * (k + 1), "forgetting": cost * (k + 1) + noise, "eval_samples": 100}))
+                    else:
+                        files.append((at + "/all_results.json", {"eval_accuracy": 0.5 + gain * (k + 1) + noise, "eval_accuracy_before": 0.1, "eval_loss": 1, "eval_samples": 100, "base_before": 0.9, "base_after": 0.9 - cost * (k + 1) - noise,
+                                                                 "forgetting": cost * (k + 1) + noise, "retention": 0.8, "base_samples": 100, "test_accuracy": 0.5 + gain * (k + 1), "test_samples": 50,
+                                                                 "start": {"name": name, "plain": name == "kaiming", "title": name}}))
+        return files
+
+    for methods in ([("kaiming", 0.1, 0.1), ("intermediate", 0.1, 0.05)], [("kaiming", 0.1, 0.05), ("intermediate", 0.1, 0.1)], [("kaiming", 0.1, 0.1), ("intermediate", 0.1, 0.1), ("pissa", 0.12, 0.05)], [("kaiming", 0.1, 0.1), ("olora", 0.3, 0.1)],
+                    [("pissa", 0.1, 0.1), ("olora", 0.1, 0.02), ("milora", 0.1, 0.2)], [("kaiming", 0.1, 0.0), ("pissa", 0.1, 0.0)]):
+        yield folder(study(methods))
+        yield folder(study(methods, words=True), 1)
+        yield folder(study(methods[:2], seeds=2))
+        yield folder(study(methods[:2], rates=(1e-4, 1e-3, 1e-2)))
 
 
 # ---- sweeps and configurations ----
