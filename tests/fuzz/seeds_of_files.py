@@ -97,7 +97,7 @@ def packed():
                 yield bytes([form + 4 * damage, where]) + body
     for form in range(4):
         yield bytes([form, 0])
-    for start in (b"\x1f\x8b\x08\x04\0\0\0\0\0\3\5\0abc", b"\x28\xb5\x2f\xfd", b"PAR1\x15", b"PK\3\4", b"BZh91AY&SY", b"\xff\xfea\0b\0", b"\x50\x2a\x4d\x18\0\0\0\0"):
+    for start in (b"\x1f\x8b\x08\x04\0\0\0\0\0\3\5\0abc", b"\x28\xb5\x2f\xfd", b"PAR1\x15", b"PK\3\4", b"BZh91AY&SY", b"\xff\xfea\0b\0", b"\x50\x2a\x4d\x18\0\0\0\0", b"\x28\xb5\x2f\xfd\0\x90\1\0\0"):
         yield b"\0\0" + start
     # a bomb: two megabytes of nothing
     yield b"\0\0" + gzip.compress(bytes(2 << 20), mtime=0)
