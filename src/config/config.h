@@ -120,7 +120,8 @@ const cJSON *lf_cfg_json(const lf_config *cfg, lf_key_id key); /* JSON; NULL if 
 const char *lf_cfg_path(const lf_config *cfg, lf_key_id key);
 /* Appends all paths of it, also those of a list and what matches a pattern (base/paths.h); none if it is not set. */
 lf_status lf_cfg_paths(lf_paths *out, const lf_config *cfg, lf_key_id key, lf_err *err);
-/* Are the files and folders that its keys name there? LF_EUSAGE, naming key and path. Nothing is opened. */
+/* Are the files and folders that its keys name there? LF_EUSAGE, naming key and path; LF_ENOTFOUND of
+ * a pattern that means none. Nothing is opened. */
 lf_status lf_cfg_check_inputs(const lf_config *cfg, lf_err *err);
 const cJSON *lf_cfg_list(const lf_config *cfg, lf_key_id key); /* LIST, strings; NULL if not set */
 int64_t lf_cfg_list_count(const lf_config *cfg, lf_key_id key);

@@ -349,6 +349,7 @@ def config():
                   "init_lora_weights pisa", "optim adam", "report_to a,b", "chat_template x.jinja", "frozen_precision int8", "weights x", "lr_scheduler_kwargs {\"a\": 0.5}", "save_steps 1k", "max_steps -1", "+r 3", "report_to", "eval_strategy stps", "init_lora_weights pissa_niter_4",
                   "init_lora_weights pissa_niter_04", "init_lora_weights pissa_niter_x"):
         yield one(0, train, flags.encode())
+    yield one(5, {"model": "m"}, b"model z*mod-4")
     for verb, flags in ((5, "prompt hello\nchat_template x.jinja\nstop a"), (5, "+stop a\n+stop b"), (5, "prompt_template {x}.txt"), (11, "paths a\n+paths b"), (3, "+data a\n+data b")):
         yield one(verb, {"model": "m"}, flags.encode())
     for yaml in ("model: m\ntrain_data: d\noutput_dir: o\nlearning_rate: 1e-3\nbf16: yes\ntarget_modules: [a, b]\nrank_pattern: {a: 2}\ninit_position: {energy: 0.5}\n",
