@@ -26,3 +26,13 @@ static void put(char *text, size_t size, double value, double plain, int digits)
 
 void lf_number_short(char *text, size_t size, double value) { put(text, size, value, 0.01, LF_SETTING_DIGITS); }
 void lf_number_rate(char *text, size_t size, double rate, int digits) { put(text, size, rate, 0.1, digits); }
+
+const char *lf_number_time(char *text, size_t size, double seconds) {
+    if (seconds < 120)
+        snprintf(text, size, "%.0f s", seconds);
+    else if (seconds < 2 * 3600)
+        snprintf(text, size, "%.0f min", seconds / 60);
+    else
+        snprintf(text, size, "%.1f h", seconds / 3600);
+    return text;
+}

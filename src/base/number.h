@@ -10,5 +10,7 @@ enum { LF_SETTING_DIGITS = 6, LF_MOMENT_DIGITS = 3 }; /* of what somebody has se
 void lf_number_short(char *text, size_t size, double value);
 /* A learning rate, which people write "3e-4", "1e-2", "0.5"; rounded to so many digits (1 to 15). */
 void lf_number_rate(char *text, size_t size, double rate, int digits);
+/* How long something takes: "45 s", "12 min" from two minutes, "2.5 h" from two hours. Returns text. */
+const char *lf_number_time(char *text, size_t size, double seconds);
 
 #endif

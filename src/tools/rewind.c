@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "base/string.h"
 #include "task/source.h"
 #include "task/update_ratio.h"
@@ -117,18 +118,12 @@ static lf_status open_data(lf_rewinding *r, lf_task *t, lf_err *err) {
     return LF_OK;
 }
 
-static void time_text(char *buf, size_t size, double seconds) {
-    const long s = (long)(seconds + 0.5);
-    snprintf(buf, size, s < 120 ? "%ld s" : "%ld min", s < 120 ? s : (s + 30) / 60);
-}
-
 /* Before point i is measured; i points took `spent` seconds. The keys are said once, where it will take long. */
 static void say_point(const lf_rewinding *r, int64_t i, double spent) {
     enum { LONG = 120 };
     char left[32], more[64] = "";
     const double expected = i ? spent / (double)i * (double)(r->n - i) : 0;
-    time_text(left, sizeof left, expected);
-    if (i) snprintf(more, sizeof more, "; about %s left", left);
+    if (i) snprintf(more, sizeof more, "; about %s left", lf_number_time(left, sizeof left, expected));
     lf_info("lambda %g, %lld of %lld%s", r->points[i].lambda, (long long)i + 1, (long long)r->n, more);
     if (i == 1 && expected > LONG) lf_info("max_samples and max_forgetting_samples, or fewer lambdas, make it shorter");
 }

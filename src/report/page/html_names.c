@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 #include "base/string.h"
 #include "report/page/html_parts.h"
 
@@ -175,17 +176,9 @@ static double total(const cJSON *const *results, int64_t n, const char *key, boo
     return sum;
 }
 
-static void add_time(lf_string *t, double seconds) {
-    if (seconds < 120)
-        lf_string_add(t, "%.0f s", seconds);
-    else if (seconds < 2 * 3600)
-        lf_string_add(t, "%.0f min", seconds / 60);
-    else
-        lf_string_add(t, "%.1f h", seconds / 3600);
-}
-
 void lf_html_made(FILE *f, const cJSON *const *results, int64_t n) {
     lf_string t = {0};
+    char time[32];
     days(&t, results, n);
     values(&t, results, n, "processor", "");
     const double threads = total(results, n, "threads", true), seconds = total(results, n, "train_seconds", false),
@@ -197,10 +190,10 @@ void lf_html_made(FILE *f, const cJSON *const *results, int64_t n) {
     values(&t, results, n, "version", "lora-ft ");
     if (seconds > 0) {
         lf_string_add(&t, "; training took ");
-        add_time(&t, seconds);
+        lf_string_add(&t, "%s", lf_number_time(time, sizeof time, seconds));
         if (n > 1) {
             lf_string_add(&t, " in all, ");
-            add_time(&t, seconds / (double)n);
+            lf_string_add(&t, "%s", lf_number_time(time, sizeof time, seconds / (double)n));
             lf_string_add(&t, " a run");
         }
     }
