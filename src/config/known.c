@@ -41,13 +41,30 @@ bool lf_known_is(const char *name, const lf_key *key) {
     return false;
 }
 
-/* "precision=bf16", or "train_data" and the value as it was given */
+/* "precision=bf16", or "train_data": the key that such a line is read as; NULL: the verb has none of this name */
+static const lf_key *key_of(const lf_config *cfg, const lf_known *k, char name[64]) {
+    snprintf(name, 64, "%.*s", (int)strcspn(k->text, "="), k->text);
+    return lf_key_find(name, cfg->verb->knows);
+}
+
+/* The line that is for this value and this verb: one that is read as a key which the verb has not is passed over where
+ * there is another (`dtype` is what is computed in where something is, and what is written where nothing is). */
+static const lf_known *line_for(const lf_config *cfg, const char *name, const char *value) {
+    char key[64];
+    const lf_known *first = lf_known_find(name, value), *line = first;
+    for (const lf_known *k = first; k && k < lf_knowns + lf_n_knowns && strcmp(k->name, first->name) == 0; k++) {
+        if (!is_value(k, value)) continue;
+        line = k;
+        if (k->meaning != LF_READ_AS || key_of(cfg, k, key)) break;
+    }
+    return line;
+}
+
 static lf_status read_as(lf_config *cfg, const lf_known *k, const char *value, const cJSON *json, const char *source,
                          lf_err *err) {
     char key[64];
     const char *equals = strchr(k->text, '=');
-    snprintf(key, sizeof key, "%.*s", (int)(equals ? (size_t)(equals - k->text) : strlen(k->text)), k->text);
-    const lf_key *to = lf_key_find(key, cfg->verb->knows);
+    const lf_key *to = key_of(cfg, k, key);
     const lf_place from = {k->name, source, err};
     if (!to) return lf_place_fail(&from, "is '%s' here, which is not a key of '%s'", key, cfg->verb->name);
     if (source && cfg->values[to - lf_keys].source == source)
@@ -59,7 +76,7 @@ static lf_status read_as(lf_config *cfg, const lf_known *k, const char *value, c
 
 static lf_status set(lf_config *cfg, const char *name, const char *value, const cJSON *json, const char *source,
                      lf_err *err) {
-    const lf_known *k = lf_known_find(name, value);
+    const lf_known *k = line_for(cfg, name, value);
     const lf_place place = {name, source, err};
     if (!k) return lf_unknown_key(cfg, name, source, err);
     if (k->meaning == LF_READ_AS) return read_as(cfg, k, value, json, source, err);

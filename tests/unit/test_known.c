@@ -127,26 +127,42 @@ static void test_names(void **state) {
     assert_true(n > 150);
 }
 
-/* A verb that has the key by its own name, and not the line's name for another one: train, if it is one. */
+static const lf_key *key_of(const lf_known *k, unsigned verb) {
+    char key[64];
+    snprintf(key, sizeof key, "%.*s", (int)strcspn(k->text, "="), k->text);
+    return lf_key_find(key, verb);
+}
+
+/* Is a line before it for the same name and value, and of a key that the verb has? */
+static bool comes_second(const lf_known *k, unsigned verb) {
+    for (const lf_known *before = lf_knowns; before < k; before++) {
+        const bool same = before->value && k->value ? strcmp(before->value, k->value) == 0 : before->value == k->value;
+        if (same && strcmp(before->name, k->name) == 0 && before->meaning == LF_READ_AS && key_of(before, verb))
+            return true;
+    }
+    return false;
+}
+
+/* A verb that has the key by its own name, and for which the name is not another one: train, if it is one. */
 static const char *verb_of(const lf_known *k, const lf_key *key) {
-    if (lf_key_find(key->name, LF_V_train) == key && !lf_key_find(k->name, LF_V_train)) return "train";
-    for (size_t i = 0; i < lf_n_verbs; i++)
-        if (lf_key_find(key->name, lf_verbs[i].bit) == key && !lf_key_find(k->name, lf_verbs[i].bit))
-            return lf_verbs[i].name;
+    for (size_t i = 0; i <= lf_n_verbs; i++) {
+        const unsigned bit = i ? lf_verbs[i - 1].bit : LF_V_train;
+        if (lf_key_find(key->name, bit) == key && !lf_key_find(k->name, bit) && !comes_second(k, bit))
+            return i ? lf_verbs[i - 1].name : "train";
+    }
     fail_msg("%s is read as %s, but no verb has that key alone", k->name, key->name);
     return NULL;
 }
 
 static void is_read(const lf_known *k) {
-    const char *equals = strchr(k->text, '=');
-    char key[64], option[LINE];
-    snprintf(key, sizeof key, "%.*s", (int)(equals ? (size_t)(equals - k->text) : strlen(k->text)), k->text);
-    const lf_key *to = lf_key_find(key, LF_V_ALL);
-    if (!to || strcmp(to->name, key) != 0) fail_msg("%s is read as %s, which is no key", k->name, key);
+    char option[LINE];
+    const lf_key *to = key_of(k, LF_V_ALL);
+    if (!to || strncmp(to->name, k->text, strcspn(k->text, "=")) != 0)
+        fail_msg("%s is read as %s, which is no key", k->name, k->text);
     const bool truth = to->type == LF_KEY_BOOL, words = to->type != LF_KEY_I64 && to->type != LF_KEY_F64;
     const char *any = truth ? "true" : !words ? "0.5" : to->choices ? "sgd" : "x";
     if (to->type == LF_KEY_I64) any = "3";
-    if (to->choices && strcmp(key, "lr_scheduler_type") == 0) any = "cosine";
+    if (to->choices && strcmp(to->name, "lr_scheduler_type") == 0) any = "cosine";
     snprintf(option, sizeof option, "%s=%s", k->name, k->value ? k->value : any);
     lf_config *cfg = config_of(verb_of(k, to));
     lf_err err = {0};
@@ -235,7 +251,11 @@ static void test_names_of_verbs(void **state) {
                  {"eval", "batch_size", "4", LF_per_device_eval_batch_size},
                  {"merge", "save-path", "a", LF_output_dir},
                  {"merge", "export-gguf", "true", LF_format},
-                 {"convert", "outtype", "bf16", LF_save_dtype}};
+                 {"convert", "outtype", "bf16", LF_save_dtype},
+                 {"merge", "dtype", "bfloat16", LF_save_dtype}, /* which computes nothing */
+                 {"merge", "torch-dtype", "float32", LF_save_dtype},
+                 {"train", "dtype", "bfloat16", LF_precision}, /* which has both keys */
+                 {"eval", "torch_dtype", "float32", LF_precision}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         lf_config *cfg = config_of(names[i].verb);
         lf_err err = {0};
