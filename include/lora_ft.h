@@ -288,14 +288,16 @@ void lf_say(const char *line);
 /* ---- asking to stop --------------------------------------------------------------------------------------------
  */
 
-/* Async-signal-safe. lf_interrupt asks the running verb to stop at the next step; a conversation ends its answer, and
- * ends itself where it waits for the user. lf_terminate asks it to end in either case. False if the verb was asked
- * before and has not done it: a caller may then end the process. lf_checkpoint_request asks a training run to write a
- * checkpoint after the step it is at, and to go on; a sweep asks the runs that are at work (SIGUSR1).
+/* Async-signal-safe, all but lf_interrupt_say. lf_interrupt asks the running verb to stop at the next step; a
+ * conversation ends its answer, and ends itself where it waits for the user. lf_terminate asks it to end in either
+ * case. False if the verb was asked before and has not done it: a caller may then end the process.
+ * lf_checkpoint_request asks a training run to write a checkpoint after the step it is at, and to go on; a sweep asks
+ * the runs that are at work (SIGUSR1).
  *
  * lf_interrupt_say, before one of the two: says on standard error, in a line, at once, what an interruption does to the
  * verb that runs, where that does not end at once: a run of training ends after its step, with a checkpoint. Said once,
- * never waited for, and nothing where lines go to a lf_log_sink.
+ * never waited for, and nothing where lines go to a lf_log_sink. For a thread that waits for signals, not for a
+ * handler: it looks for the lock of standard error.
  *
  * lf_ends_at_once: the verb was asked to end, has not, and nothing would be lost with it: no step of training is done,
  * no file half written, no conversation held.

@@ -131,6 +131,14 @@ lf_status lf_json_get_i64(const cJSON *o, const char *key, int64_t fallback, int
     return lf_json_exact_i64(item, out) ? LF_OK : wrong_type(item, key, "an integer of 64 bits", name, err);
 }
 
+double lf_json_number(const cJSON *value) {
+    return cJSON_IsNumber(value) && isfinite(value->valuedouble) ? value->valuedouble : NAN;
+}
+
+double lf_json_number_in(const cJSON *o, const char *key) {
+    return lf_json_number(cJSON_GetObjectItemCaseSensitive(o, key));
+}
+
 lf_status lf_json_get_f64(const cJSON *o, const char *key, double fallback, double *out, const char *name,
                           lf_err *err) {
     const cJSON *item;

@@ -25,6 +25,11 @@ lf_status lf_json_parse_at(cJSON **out, const char *text, size_t size, const cha
 lf_status lf_json_read(cJSON **out, const char *path, lf_err *err);                     /* the whole file */
 lf_status lf_json_read_in(cJSON **out, const char *dir, const char *name, lf_err *err); /* dir/name */
 
+/* For figures that may be missing: a finite number as it is, NaN for anything else, NULL too. The second of member
+ * `key` of an object. */
+double lf_json_number(const cJSON *value);
+double lf_json_number_in(const cJSON *o, const char *key);
+
 /* Member `key` of object `o`. Absent or null: *out = fallback. Wrong type, not an exact integer, not finite: LF_EDATA.
  */
 lf_status lf_json_get_i64(const cJSON *o, const char *key, int64_t fallback, int64_t *out, const char *name,

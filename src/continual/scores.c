@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
@@ -183,15 +184,10 @@ enum { N_OF_BASE = sizeof of_base / sizeof *of_base };
 
 static double *member(lf_scores *s, int i) { return (double *)(void *)((char *)s + of_base[i].offset); }
 
-static double number_or_none(const cJSON *o, const char *key) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsNumber(v) ? v->valuedouble : NAN;
-}
-
 static lf_status take_base(lf_scores *out, const lf_plan_run *r, lf_err *err) {
     cJSON *results;
     const lf_status rc = lf_json_read_in(&results, r->dir, RESULTS, err);
-    for (int i = 0; i < N_OF_BASE && !rc; i++) *member(out, i) = number_or_none(results, of_base[i].of_run);
+    for (int i = 0; i < N_OF_BASE && !rc; i++) *member(out, i) = lf_json_number_in(results, of_base[i].of_run);
     if (!rc) cJSON_Delete(results);
     return rc;
 }
@@ -226,7 +222,7 @@ static bool take_tasks(double *out, const lf_plan *p, const cJSON *from) {
     bool all = cJSON_GetArraySize(from) == p->n_tasks;
     for (int64_t i = 0; i < p->n_tasks && all; i++) {
         all = cJSON_GetObjectItemCaseSensitive(from, p->tasks[i].name) != NULL;
-        out[i] = number_or_none(from, p->tasks[i].name);
+        out[i] = lf_json_number_in(from, p->tasks[i].name);
     }
     return all;
 }
@@ -244,7 +240,7 @@ static bool take_kept(lf_scores *out, const lf_plan *p, int64_t run, const char 
                       (run < p->n_runs - 1 || !all_are_tested(p) ||
                        take_tasks(out->test, p, cJSON_GetObjectItemCaseSensitive(o, "test"))) &&
                       (run > 0 || take_tasks(out->before, p, cJSON_GetObjectItemCaseSensitive(o, "before")));
-    for (int i = 0; i < N_OF_BASE && good; i++) *member(out, i) = number_or_none(o, of_base[i].name);
+    for (int i = 0; i < N_OF_BASE && good; i++) *member(out, i) = lf_json_number_in(o, of_base[i].name);
     cJSON_Delete(o);
     return good;
 }

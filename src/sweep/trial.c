@@ -14,11 +14,6 @@ static const lf_point *first_to_do(const lf_points *p) {
     return NULL;
 }
 
-static double number_in(const cJSON *o, const char *key) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsNumber(v) ? v->valuedouble : 0;
-}
-
 /* What all take that are to do, each like the one that was tried. */
 typedef struct whole {
     double seconds, peak_mb, steps;
@@ -27,10 +22,11 @@ typedef struct whole {
 static whole whole_of(const lf_points *p, const cJSON *plan) {
     const cJSON *e = cJSON_GetObjectItemCaseSensitive(plan, "estimate");
     const double runs = (double)lf_points_count(p, LF_POINT_TODO), jobs = (double)lf_cfg_i64(p->cfg, LF_jobs),
-                 mapped = number_in(e, "mapped_mb");
-    return (whole){.seconds = (number_in(e, "train_seconds") + number_in(e, "judging_seconds")) * ceil(runs / jobs),
-                   .peak_mb = mapped + (number_in(e, "peak_mb") - mapped) * fmin(runs, jobs),
-                   .steps = number_in(plan, "total_steps") * runs};
+                 mapped = lf_json_number_in(e, "mapped_mb");
+    return (whole){.seconds = (lf_json_number_in(e, "train_seconds") + lf_json_number_in(e, "judging_seconds")) *
+                              ceil(runs / jobs),
+                   .peak_mb = mapped + (lf_json_number_in(e, "peak_mb") - mapped) * fmin(runs, jobs),
+                   .steps = lf_json_number_in(plan, "total_steps") * runs};
 }
 
 static void say(const lf_points *p, const lf_point *at, const whole *w) {

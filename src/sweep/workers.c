@@ -256,7 +256,10 @@ static void stop(pool *l) {
     l->stopping = true;
     lf_table_workers(l->table, 0);
     pass_on(l, SIGTERM);
-    if (l->running) lf_table_say(l->table, "stopping: the runs end their steps and write checkpoints");
+    if (l->running)
+        lf_table_say(
+            l->table,
+            "stopping: the runs end their steps and write checkpoints; a second Ctrl-C does not wait for them");
 }
 
 static lf_status check_membership(pool *l, lf_err *err) {

@@ -17,9 +17,6 @@
 
 enum { TEXTS = 3, PICTURES = 16 }; /* shown where the number is not given */
 
-static double number(const cJSON *o, const char *key) {
-    return cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(o, key));
-}
 static const char *string(const cJSON *o, const char *key) {
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, key));
 }
@@ -74,9 +71,9 @@ static void print_text(FILE *out, const cJSON *record, marks m) {
 }
 
 static void print_document(FILE *out, const cJSON *record, marks m) {
-    fprintf(out, "== %s: %.0f tokens, %.0f trained", string(record, "name"), number(record, "tokens"),
-            number(record, "trained"));
-    if (number(record, "cut") > 0) fprintf(out, ", %.0f cut off", number(record, "cut"));
+    fprintf(out, "== %s: %.0f tokens, %.0f trained", string(record, "name"), lf_json_number_in(record, "tokens"),
+            lf_json_number_in(record, "trained"));
+    if (lf_json_number_in(record, "cut") > 0) fprintf(out, ", %.0f cut off", lf_json_number_in(record, "cut"));
     fputc('\n', out);
     print_text(out, record, m);
 }
@@ -93,8 +90,8 @@ static void print_label(FILE *out, const cJSON *label) {
 
 static void print_classified(FILE *out, const cJSON *record) {
     const char *s = string(record, "text");
-    fprintf(out, "== %s: %.0f tokens", string(record, "name"), number(record, "tokens"));
-    if (number(record, "cut") > 0) fprintf(out, ", %.0f cut off", number(record, "cut"));
+    fprintf(out, "== %s: %.0f tokens", string(record, "name"), lf_json_number_in(record, "tokens"));
+    if (lf_json_number_in(record, "cut") > 0) fprintf(out, ", %.0f cut off", lf_json_number_in(record, "cut"));
     fputs(", label ", out);
     print_label(out, cJSON_GetObjectItemCaseSensitive(record, "label"));
     fputc('\n', out);

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "report/figure/pictures_internal.h"
 
@@ -66,8 +67,7 @@ typedef struct line {
 
 static double at_task(const lf_gathered_run *r, const char *key, int64_t t) {
     const cJSON *course = cJSON_GetObjectItemCaseSensitive(r->results, "course");
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(course, (int)t), key);
-    return cJSON_IsNumber(v) && isfinite(v->valuedouble) ? v->valuedouble : NAN;
+    return lf_json_number_in(cJSON_GetArrayItem(course, (int)t), key);
 }
 
 static int64_t tasks_of(const lf_gathered_run *r) {

@@ -3,14 +3,10 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "base/json.h"
 #include "stats/stats.h"
 
 enum { ENOUGH = 20 }; /* examples: of fewer it may be chance */
-
-static double number(const cJSON *results, const char *name) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(results, name);
-    return cJSON_IsNumber(v) && isfinite(v->valuedouble) ? v->valuedouble : NAN;
-}
 
 /* ---- is a figure at chance? -1: nobody knows ---- */
 
@@ -47,16 +43,17 @@ static at_chance_fn *const new_task_by[LF_N_YARDSTICKS] = {[LF_BY_ACCURACY] = sh
 static int new_task(const cJSON *results, const lf_yardstick *y) {
     at_chance_fn *at = new_task_by[y - lf_yardsticks];
     if (!at) return -1;
-    const double chance = number(results, "eval_chance"),
-                 eval = number(results, lf_metric_in_role(y, LF_ROLE_GAIN)->name),
-                 test = number(results, lf_metric_in_role(y, LF_ROLE_TEST_GAIN)->name);
-    return isfinite(eval) ? at(eval, number(results, "eval_samples"), chance)
-                          : at(test, number(results, "test_samples"), chance);
+    const double chance = lf_json_number_in(results, "eval_chance"),
+                 eval = lf_json_number_in(results, lf_metric_in_role(y, LF_ROLE_GAIN)->name),
+                 test = lf_json_number_in(results, lf_metric_in_role(y, LF_ROLE_TEST_GAIN)->name);
+    return isfinite(eval) ? at(eval, lf_json_number_in(results, "eval_samples"), chance)
+                          : at(test, lf_json_number_in(results, "test_samples"), chance);
 }
 
 static int base(const cJSON *results, const lf_yardstick *y, const char *figure) {
     at_chance_fn *at = y->base_log ? perplexity : share;
-    return at(number(results, figure), number(results, "base_samples"), number(results, "base_chance"));
+    return at(lf_json_number_in(results, figure), lf_json_number_in(results, "base_samples"),
+              lf_json_number_in(results, "base_chance"));
 }
 
 int lf_base_knew(const cJSON *results, const lf_yardstick *y) {
@@ -65,7 +62,7 @@ int lf_base_knew(const cJSON *results, const lf_yardstick *y) {
 }
 
 const char *lf_collapsed_how(const cJSON *results, const lf_yardstick *y) {
-    if (number(results, "steps") < 1) return NULL; /* nothing was trained */
+    if (lf_json_number_in(results, "steps") < 1) return NULL; /* nothing was trained */
     const char *stuck = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(results, "nothing_learned"));
     if (stuck) return stuck;
     const bool new_fell = new_task(results, y) == 1,

@@ -21,10 +21,7 @@ const char *lf_run_state_name(lf_run_state s) {
 
 bool lf_run_is_done(const lf_gathered_run *r) { return r->state == LF_RUN_DONE || r->state == LF_RUN_COLLAPSED; }
 
-double lf_run_number(const lf_gathered_run *r, const char *key) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(r->results, key);
-    return cJSON_IsNumber(v) && isfinite(v->valuedouble) ? v->valuedouble : NAN;
-}
+double lf_run_number(const lf_gathered_run *r, const char *key) { return lf_json_number_in(r->results, key); }
 
 lf_gathered_run *lf_gathered_add(lf_gathered *g) {
     if (!lf_grow(&g->runs, &g->runs_capacity, g->n_runs + 1)) return NULL;

@@ -18,10 +18,6 @@ static lf_status wrong(const lf_told *t, const char *key, const char *expected, 
 
 static const cJSON *member(const cJSON *o, const char *key) { return cJSON_GetObjectItemCaseSensitive(o, key); }
 
-static double number_or_none(const cJSON *v) {
-    return cJSON_IsNumber(v) && isfinite(v->valuedouble) ? v->valuedouble : NAN;
-}
-
 /* n numbers or nulls. */
 static bool take_numbers(double *out, const cJSON *list, int64_t n) {
     const cJSON *v;
@@ -29,7 +25,7 @@ static bool take_numbers(double *out, const cJSON *list, int64_t n) {
     if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) != n) return false;
     cJSON_ArrayForEach(v, list) {
         if (!cJSON_IsNumber(v) && !cJSON_IsNull(v)) return false;
-        out[i++] = number_or_none(v);
+        out[i++] = lf_json_number(v);
     }
     return true;
 }
@@ -61,7 +57,7 @@ static lf_status take_rows(lf_told *t, lf_err *err) {
         if (!(t->after[t->n_done] = cJSON_GetStringValue(member(v, "name"))) ||
             !take_numbers(t->scores + t->n_done * t->n_tasks, member(v, "scores"), t->n_tasks))
             return wrong(t, "after", "a name and a score or null for each task", err);
-        t->base[t->n_done++] = number_or_none(member(v, "base"));
+        t->base[t->n_done++] = lf_json_number(member(v, "base"));
     }
     return LF_OK;
 }

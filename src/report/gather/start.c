@@ -1,4 +1,5 @@
 #include "report/gather/start.h"
+#include "base/json.h"
 
 #include <math.h>
 #include <string.h>
@@ -28,10 +29,7 @@ lf_status lf_start_take(cJSON **start, cJSON *file, const char *path, lf_err *er
     return LF_OK;
 }
 
-double lf_start_position(const cJSON *start) {
-    const cJSON *v = member(start, "position");
-    return cJSON_IsNumber(v) ? v->valuedouble : NAN;
-}
+double lf_start_position(const cJSON *start) { return lf_json_number_in(start, "position"); }
 
 bool lf_start_varies(const cJSON *start) { return cJSON_IsObject(member(start, "position")); }
 

@@ -31,10 +31,7 @@ lf_status lf_steps_read(cJSON **out, const char *path, lf_err *err) {
     return rc;
 }
 
-double lf_step_value(const cJSON *row, const char *key) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(row, key);
-    return cJSON_IsNumber(v) && isfinite(v->valuedouble) ? v->valuedouble : NAN;
-}
+double lf_step_value(const cJSON *row, const char *key) { return lf_json_number_in(row, key); }
 
 bool lf_steps_have(const cJSON *rows, const char *key) {
     const cJSON *row;

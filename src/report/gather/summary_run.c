@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "config/config.h"
 #include "report/gather/summary_internal.h"
 
@@ -84,7 +85,7 @@ lf_wish lf_wish_of(const lf_summary *s, const lf_cohort *g) {
     const char *figure = selected_figure(r);
     const cJSON *most = selects_by_forgetting(r) ? lf_run_value(r, lf_key_name(LF_max_forgetting)) : NULL;
     return (lf_wish){.less_is_better = figure && !strcmp(figure, "selection_forgetting"),
-                     .most_cost = cJSON_IsNumber(most) ? most->valuedouble : NAN};
+                     .most_cost = lf_json_number(most)};
 }
 
 /* What a start looks at is of the method. */

@@ -54,9 +54,7 @@ static void cards(FILE *f, const cJSON *results) {
     int n;
     lf_html_cards_begin(f);
     for (const lf_metric *m = lf_yardstick_in(results, &n)->figures; m->name; m++) {
-        const cJSON *v = cJSON_GetObjectItemCaseSensitive(results, m->name);
-        if (m->card)
-            lf_html_card(f, cJSON_IsNumber(v) ? m->scale * v->valuedouble : NAN, m->decimals, m->unit, m->card);
+        if (m->card) lf_html_card(f, m->scale * lf_json_number_in(results, m->name), m->decimals, m->unit, m->card);
     }
     lf_html_cards_end(f);
 }

@@ -12,11 +12,6 @@
 
 enum { MOST_SHOWN = 60 }; /* tasks; of more the CSV file is the better table */
 
-static double number(const cJSON *o, const char *key) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsNumber(v) && isfinite(v->valuedouble) ? v->valuedouble : NAN;
-}
-
 /* As it is shown: shares in percent. */
 static double shown(const lf_told *t, double score) { return lf_told_is_log(t) ? score : 100 * score; }
 static const char *unit_of(const lf_told *t) { return lf_told_is_log(t) ? "" : "%"; }
@@ -29,14 +24,17 @@ static void cards(FILE *f, const lf_told *t) {
     char *average = lf_format("average_%s", t->measure), *incremental = lf_format("average_incremental_%s", t->measure);
     const int decimals = lf_told_is_log(t) ? 3 : 2;
     lf_html_cards_begin(f);
-    if (average) lf_html_card(f, shown(t, number(t->results, average)), decimals, unit_of(t), "average of all tasks");
+    if (average)
+        lf_html_card(f, shown(t, lf_json_number_in(t->results, average)), decimals, unit_of(t), "average of all tasks");
     if (incremental)
-        lf_html_card(f, shown(t, number(t->results, incremental)), decimals, unit_of(t), "average over the sequence");
-    lf_html_card(f, shown(t, number(t->results, "bwt")), decimals, points_of(t), "BWT");
-    lf_html_card(f, shown(t, number(t->results, "fwt")), decimals, points_of(t), "FWT");
-    lf_html_card(f, shown(t, number(t->results, "forgetting")), decimals, points_of(t), "forgetting of tasks");
-    lf_html_card(f, shown(t, number(t->results, "intransigence")), decimals, points_of(t), "intransigence");
-    lf_html_card(f, 100 * number(t->results, "base_retention"), 2, "%", "kept of the base's task");
+        lf_html_card(f, shown(t, lf_json_number_in(t->results, incremental)), decimals, unit_of(t),
+                     "average over the sequence");
+    lf_html_card(f, shown(t, lf_json_number_in(t->results, "bwt")), decimals, points_of(t), "BWT");
+    lf_html_card(f, shown(t, lf_json_number_in(t->results, "fwt")), decimals, points_of(t), "FWT");
+    lf_html_card(f, shown(t, lf_json_number_in(t->results, "forgetting")), decimals, points_of(t),
+                 "forgetting of tasks");
+    lf_html_card(f, shown(t, lf_json_number_in(t->results, "intransigence")), decimals, points_of(t), "intransigence");
+    lf_html_card(f, 100 * lf_json_number_in(t->results, "base_retention"), 2, "%", "kept of the base's task");
     lf_html_cards_end(f);
     lf_free(average);
     lf_free(incremental);
@@ -161,7 +159,7 @@ static lf_status pictures(FILE *f, const lf_told *t, lf_err *err) {
 /* ---- the course ---- */
 
 static void course_cell(FILE *f, const lf_told *t, const cJSON *row, const char *name, bool share) {
-    const double v = number(row, name);
+    const double v = lf_json_number_in(row, name);
     fputs("<td class=\"n\">", f);
     if (isfinite(v)) fprintf(f, "%.*f", share || !lf_told_is_log(t) ? 1 : 3, share ? 100 * v : shown(t, v));
     fputs("</td>", f);
