@@ -19,6 +19,7 @@
         LINE("average_when_learned_" measure, "average when learned", unit, scale, MEAN, MORE),                        \
         LINE("bwt", "BWT", difference, scale, COMPARED, MORE), LINE("fwt", "FWT", difference, scale, MEAN, MORE),      \
         LINE("forgetting", "forgetting of tasks", difference, scale, COMPARED, LESS),                                  \
+        LINE("forgetting_since_learned", "forgetting since learned", difference, scale, MEAN, LESS),                   \
         LINE("intransigence", "intransigence", difference, scale, COMPARED, LESS)
 /* Of the base's own data. */
 #define BASE(after, unit, scale, better, difference)                                                                   \

@@ -56,10 +56,11 @@ typedef struct lf_figure {
     const char *draws; /* what there are several of where there is a band; NULL: seeds */
     const char *x_key, *x_label, *x_unit;
     bool x_log, x_reversed;
-    bool x_rates; /* tics at the learning rates themselves */
-    bool bars;    /* from 0 up to each dot, a bar of its series' colour; of many there are no numbers below them */
-    bool joined;  /* a series is a line, in the order of its dots */
-    bool sized;   /* larger dots for higher learning rates */
+    bool x_rates;  /* tics at the learning rates themselves */
+    bool x_counts; /* tics at whole numbers: nothing lies between */
+    bool bars;     /* from 0 up to each dot, a bar of its series' colour; of many there are no numbers below them */
+    bool joined;   /* a series is a line, in the order of its dots */
+    bool sized;    /* larger dots for higher learning rates */
     bool marks_best, marks_front;
     lf_panel panels[LF_MAX_PANELS];
     int n_panels;

@@ -305,6 +305,8 @@ static void panel_axes(FILE *out, const lf_figure *f, int panel, lf_range y, int
         fputs("set format x ''\n", out);
 }
 
+enum { MOST_COUNTS = 12 };
+
 static bool write_panel(FILE *out, const lf_figure *f, int panel, lf_range x, int height) {
     const lf_range y = lf_y_range(f, panel);
     block *blocks = lf_calloc((size_t)f->n_series + 1, sizeof *blocks);
@@ -314,6 +316,7 @@ static bool write_panel(FILE *out, const lf_figure *f, int panel, lf_range x, in
     panel_axes(out, f, panel, y, height);
     draw_levels(out, f, panel, y);
     if (f->x_rates) rate_tics(out, f, x, panel == f->n_panels - 1);
+    if (f->x_counts && x.high - x.low < MOST_COUNTS) fputs("set xtics 1\n", out); /* of more gnuplot's are whole */
     if (f->n_places) place_tics(out, f, panel == f->n_panels - 1);
     for (int64_t s = 0; ok && s < f->n_series; s++) blocks[s] = write_series(out, f, panel, s, x, y);
     for (int m = 0; ok && m < N_MARKS; m++) ok = (n_marked[m] = write_marks(out, f, panel, (mark)m, x, y)) >= 0;

@@ -117,7 +117,7 @@ lf_status lf_fill_sequences(lf_figure *f, const lf_summary *s, lf_err *err) {
     f->x_key = "learned";
     f->x_label = "tasks learned";
     f->x_unit = "";
-    f->joined = true;
+    f->x_counts = f->joined = true;
     for (int64_t g = 0; g < s->n_groups; g++) lf_group_series(f, &s->groups[g]);
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
         const lf_metric *m = lf_metric_in_role(y, roles[i]);

@@ -36,13 +36,14 @@ static range range_of(const lf_told *s) {
 /* Column, row, score, the colour of the number in it, and the number. */
 static void write_squares(FILE *f, const lf_told *s, const range *r) {
     const bool log = lf_told_is_log(s);
+    const double scale = log ? 1 : 100;
     fputs("$squares << END\n", f);
     for (int64_t t = 0; t < s->n_done; t++)
         for (int64_t j = 0; j < s->n_tasks; j++) {
             const double x = s->scores[t * s->n_tasks + j];
             if (!isfinite(x)) continue;
-            fprintf(f, "%lld %lld %.6g %d %.*f\n", (long long)j, (long long)t, x,
-                    (x - r->low) / (r->high - r->low) > 0.5 ? 0xffffff : 0x222222, log ? 2 : 1, log ? x : 100 * x);
+            fprintf(f, "%lld %lld %.6g %d %.*f\n", (long long)j, (long long)t, scale * x,
+                    (x - r->low) / (r->high - r->low) > 0.5 ? 0xffffff : 0x222222, log ? 2 : 1, scale * x);
         }
     fputs("END\n", f);
 }
@@ -66,7 +67,7 @@ static void write_script(FILE *f, const lf_told *s, const range *r, int width, i
     fputs("unset grid\nunset key\nset border 15\n"
           "set palette defined (0 '#ffffff', 0.5 '#7fb0d8', 1 '#0b3c66')\n",
           f);
-    fprintf(f, "set cbrange [%.6g:%.6g]\n", r->low, r->high);
+    fprintf(f, "set cbrange [%.6g:%.6g]\n", (log ? 1 : 100) * r->low, (log ? 1 : 100) * r->high);
     fprintf(f,
             "set lmargin at screen %.4f\nset rmargin at screen %.4f\nset bmargin at screen %.4f\nset tmargin at screen "
             "%.4f\n",
@@ -142,6 +143,7 @@ static lf_status draw_tasks(bool *made, bool *drawn, const lf_told *s, lf_err *e
                    .x_key = "learned",
                    .x_label = "tasks learned",
                    .x_unit = "",
+                   .x_counts = true,
                    .joined = true,
                    .n_panels = 1};
     lf_status rc = LF_OK;

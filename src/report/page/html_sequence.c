@@ -165,6 +165,12 @@ static void course_cell(FILE *f, const lf_told *t, const cJSON *row, const char 
     fputs("</td>", f);
 }
 
+static bool has_any(const cJSON *rows, const char *name) {
+    const cJSON *row;
+    cJSON_ArrayForEach(row, rows) if (isfinite(lf_json_number_in(row, name))) return true;
+    return false;
+}
+
 static void course(FILE *f, const lf_told *t) {
     const cJSON *rows = cJSON_GetObjectItemCaseSensitive(t->results, "course"), *row;
     char *average = lf_format("average_%s", t->measure);
@@ -180,14 +186,15 @@ static void course(FILE *f, const lf_told *t) {
         fputs("<h2>After each task</h2>\n", f);
         lf_html_table_begin(f);
         lf_html_column(f, "after", false);
-        for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) lf_html_column(f, columns[i].title, true);
+        for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+            if (has_any(rows, columns[i].name)) lf_html_column(f, columns[i].title, true);
         lf_html_rows(f);
         cJSON_ArrayForEach(row, rows) {
             fputs("<tr><th>", f);
             lf_html_value(f, cJSON_GetObjectItemCaseSensitive(row, "after"));
             fputs("</th>", f);
             for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-                course_cell(f, t, row, columns[i].name, columns[i].share);
+                if (has_any(rows, columns[i].name)) course_cell(f, t, row, columns[i].name, columns[i].share);
             fputs("</tr>\n", f);
         }
         lf_html_table_end(f);
