@@ -35,13 +35,15 @@ if [ "${SHARDS:-no}" = yes ]; then # an array may begin at any number, in equal 
     set -- --shard "$number/$SLURM_ARRAY_TASK_COUNT" "$@"
 fi
 limited=no
+refuse_overwrite() {
+    echo "slurm-array: overwrite_output_dir would remove what other tasks have finished; take another OUTDIR" >&2
+    exit 2
+}
+grep -q 'overwrite_output_dir.*true' "$config" && refuse_overwrite
 grep -q max_train_minutes "$config" && limited=yes
 for word in "$@"; do
     case $word in
-    *overwrite_output_dir*)
-        echo "slurm-array: overwrite_output_dir would remove what other tasks have finished; take another OUTDIR" >&2
-        exit 2
-        ;;
+    *overwrite_output_dir*) refuse_overwrite ;;
     *max_train_minutes*) limited=yes ;;
     esac
 done

@@ -145,8 +145,12 @@ static lf_status look(bool *is_there, seen *s, const char *path, lf_err *err) {
 
 /* Now, as the file server has it, whose clock the others' files go by. */
 static lf_status ask_time(double *now, const lf_claims *c, lf_err *err) {
+    enum { TRIES = 3 };
     struct stat st;
-    if (utimensat(AT_FDCWD, c->clock, NULL, 0) || stat(c->clock, &st)) return lf_fail_to(err, "touch", c->clock);
+    for (int i = 0; utimensat(AT_FDCWD, c->clock, NULL, 0) || stat(c->clock, &st); i++) {
+        if (errno != ENOENT || i == TRIES) return lf_fail_to(err, "touch", c->clock);
+        (void)make_alone(c->clock, c->line, NULL); /* this process was silent for long, and its clock taken away */
+    }
     *now = seconds_of(&st);
     return LF_OK;
 }
@@ -212,16 +216,14 @@ static lf_status make(lf_claim *out, lf_claims *c, const char *name, int64_t num
     bool made = false;
     lf_claim claim = {
         .of = c, .path = path_of(c, name, number), .next = path_of(c, name, number + 1), .touched = lf_now()};
-    char *line = line_of(c);
     const lf_status rc =
-        claim.path && claim.next && line ? make_once(&made, c, claim.path, line, err) : lf_no_memory(err, "a claim");
+        claim.path && claim.next ? make_once(&made, c, claim.path, c->line, err) : lf_no_memory(err, "a claim");
     if (made)
         *out = claim;
     else {
         lf_free(claim.path);
         lf_free(claim.next);
     }
-    lf_free(line);
     return rc;
 }
 
@@ -281,9 +283,10 @@ lf_status lf_claims_open(lf_claims *c, const char *folder, lf_err *err) {
     *c = (lf_claims){.dir = lf_path_join(folder, "claims")};
     lf_process_self(&c->me);
     name_self(c->id, sizeof c->id, &c->me);
+    c->line = line_of(c);
     c->clock = c->dir ? lf_format("%s/.clock-%s", c->dir, c->id) : NULL;
-    lf_status rc = c->clock ? lf_mkdir_p(c->dir, err) : lf_no_memory(err, "claims");
-    if (!rc) rc = make_alone(c->clock, "", err);
+    lf_status rc = c->clock && c->line ? lf_mkdir_p(c->dir, err) : lf_no_memory(err, "claims");
+    if (!rc) rc = make_alone(c->clock, c->line, err);
     if (rc) lf_claims_close(c);
     return rc;
 }
@@ -291,6 +294,7 @@ lf_status lf_claims_open(lf_claims *c, const char *folder, lf_err *err) {
 void lf_claims_close(lf_claims *c) {
     if (c->clock) unlink(c->clock);
     lf_free(c->clock);
+    lf_free(c->line);
     lf_free(c->dir);
     *c = (lf_claims){0};
 }
@@ -329,5 +333,32 @@ lf_status lf_claims_clear(lf_claims *c, const char *prefix, lf_err *err) {
         if (name_length(names[i]) && strncmp(names[i], prefix, strlen(prefix)) != 0)
             rc = lf_remove_in(c->dir, names[i], err);
     lf_free(names);
+    return rc;
+}
+
+/* Of a process's own files, which no other one reads, the names begin with a dot. */
+void lf_claims_tidy(const lf_claims *c) {
+    char **names;
+    size_t count;
+    if (lf_list_dir(&names, &count, c->dir, NULL)) return;
+    for (size_t i = 0; i < count; i++) {
+        seen s;
+        bool is_there = false, held = true;
+        double silent;
+        char *path = names[i][0] == '.' ? lf_path_join(c->dir, names[i]) : NULL;
+        if (path && !look(&is_there, &s, path, NULL) && is_there && !is_held(&held, &silent, &s, c, NULL) && !held)
+            unlink(path);
+        lf_free(path);
+    }
+    lf_free(names);
+}
+
+lf_status lf_claims_is_recent(bool *is, const lf_claims *c, const char *path, double seconds, lf_err *err) {
+    struct stat st;
+    double now = 0;
+    *is = false;
+    if (stat(path, &st)) return errno == ENOENT ? LF_OK : lf_fail_to(err, "read", path);
+    const lf_status rc = ask_time(&now, c, err);
+    *is = !rc && seconds_of(&st) >= now - seconds;
     return rc;
 }

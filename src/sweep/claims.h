@@ -18,6 +18,7 @@
 
 typedef struct lf_claims {
     char *dir, *clock; /* the folder; a file of this process's own, by whose time the file server tells its own */
+    char *line;        /* who it is */
     char id[64];
     lf_process me;
     unsigned made; /* files for linking, so far */
@@ -58,5 +59,11 @@ void lf_claim_end(lf_claim *c, const char *how);
 lf_status lf_claims_held(int64_t *n, lf_process *first, lf_claims *c, const char *prefix, lf_err *err);
 /* Removes all but those whose names begin with `prefix`: only while nobody is at work. */
 lf_status lf_claims_clear(lf_claims *c, const char *prefix, lf_err *err);
+/* Removes what processes left that were killed, beside their claims: as far as they are known to be gone, or were not
+ * heard of for 10 minutes. At any time: whose clock is missing makes it anew. */
+void lf_claims_tidy(const lf_claims *c);
+
+/* Was the file, if there is one, written in the last `seconds`, by the file server's clock? */
+lf_status lf_claims_is_recent(bool *is, const lf_claims *c, const char *path, double seconds, lf_err *err);
 
 #endif

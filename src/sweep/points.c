@@ -340,14 +340,21 @@ static lf_status check_folder(const lf_points *p, bool is_sweep, lf_err *err) {
     return lf_cfg_fail(p->cfg, LF_output_dir, err, "'%s' is not empty and holds no sweep; choose another", p->dir);
 }
 
-lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, int64_t fits, lf_err *err) {
-    const bool afresh = lf_cfg_bool(cfg, LF_overwrite_output_dir);
-    *p = (lf_points){.cfg = cfg, .dir = lf_cfg_str(cfg, LF_output_dir), .fits = fits};
+/* Each process would remove what those of the other shards have made. */
+static lf_status check_shard(const lf_config *cfg, lf_err *err) {
+    if (!lf_cfg_str(cfg, LF_shard) || !lf_cfg_bool(cfg, LF_overwrite_output_dir)) return LF_OK;
+    return lf_cfg_fail(cfg, LF_overwrite_output_dir, err,
+                       "a shard would remove what the others have made; remove the folder before the first one starts, "
+                       "or choose another output_dir");
+}
+
+lf_status lf_points_open(lf_points *p, const lf_config *cfg, bool afresh, int64_t jobs, int64_t fits, lf_err *err) {
+    *p = (lf_points){.cfg = cfg, .dir = lf_cfg_str(cfg, LF_output_dir), .afresh = afresh, .fits = fits};
     cJSON *before = NULL, *spec = NULL;
     lf_status rc;
-    if ((rc = read_member(&before, p->dir, "sweep.json", err)) || (rc = check_folder(p, before, err)) ||
-        (rc = choose_threads(p, afresh ? NULL : before, jobs, err)) || (rc = lf_sweep_spec(&spec, cfg, err)) ||
-        (rc = lf_grid_new(&p->grid, spec, "the configuration", err)))
+    if ((rc = check_shard(cfg, err)) || (rc = read_member(&before, p->dir, "sweep.json", err)) ||
+        (rc = check_folder(p, before, err)) || (rc = choose_threads(p, afresh ? NULL : before, jobs, err)) ||
+        (rc = lf_sweep_spec(&spec, cfg, err)) || (rc = lf_grid_new(&p->grid, spec, "the configuration", err)))
         goto out;
     if ((rc = check_flags(p, err))) goto out;
     const int64_t n = cJSON_GetArraySize(p->grid.points);

@@ -42,6 +42,7 @@ typedef struct lf_points {
     lf_grid grid;
     lf_point *at;
     int64_t n;
+    bool afresh;  /* what is there is removed when they are written */
     int threads;  /* of each run */
     int64_t fits; /* examples at once, where the batch is left to the memory (train/fitting.h); 0: it is not, or not
                      known */
@@ -51,17 +52,17 @@ typedef struct lf_points {
 /* Reads the spec, makes and checks every point's configuration, and looks at what is on disk already. Writes nothing.
  * `jobs` share the threads; a sweep that was begun keeps the number of threads it was begun with, because results
  * depend on it. LF_EUSAGE for a point whose configuration is wrong or names a file that is not there, for two points
- * that are the same run, for a folder that holds something else (without overwrite_output_dir), and for a run there
- * that was made with other settings (naming run, key and both values). fits: what an earlier call found, or 0. */
-lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, int64_t fits, lf_err *err);
+ * that are the same run, for a folder that holds something else, and for a run there that was made with other settings
+ * (naming run, key and both values), unless all is to begin afresh. fits: what an earlier call found, or 0. */
+lf_status lf_points_open(lf_points *p, const lf_config *cfg, bool afresh, int64_t jobs, int64_t fits, lf_err *err);
 /* points_fit.c: per_device_train_batch_size auto becomes a number, the same examples at once for all: `fits`, what the
  * sweep was begun with (before: its sweep.json, or NULL), or what is found. */
 lf_status lf_points_fit(lf_points *p, const cJSON *before, int64_t jobs, lf_err *err);
 /* points_fit.c: the point's configuration, unfinished, without the sweep's caches: for a trial before anything is made.
  * The caller frees *out, also after an error. */
 lf_status lf_point_bare(lf_config **out, const lf_points *p, const lf_point *at, lf_err *err);
-/* Writes sweep.json, sweep-config.json and the points' configurations. With overwrite_output_dir what an earlier sweep
- * left is removed first. */
+/* Writes sweep.json, sweep-config.json and the points' configurations. Where it begins afresh, what an earlier sweep
+ * left is removed first: LF_EFAIL, and nothing is, if a run is at work there. */
 lf_status lf_points_write(const lf_points *p, lf_err *err);
 /* The configuration of one, as it is for whoever runs it: from another folder, paths are others. */
 lf_status lf_point_write(const lf_point *at, lf_err *err);

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/lock.h"
 #include "base/mem.h"
 #include "base/obj.h"
 #include "sweep/points.h"
@@ -48,14 +49,44 @@ static lf_status write_config(const lf_points *p, lf_err *err) {
     return lf_obj_write_in(&o, p->dir, "sweep-config.json", false, err);
 }
 
+static lf_status check_run_free(const char *dir, lf_err *err) {
+    int lock;
+    char who[400];
+    if (!lf_is_dir(dir)) return LF_OK;
+    const lf_status rc = lf_lock_take(&lock, dir, false, NULL);
+    if (rc) return rc == LF_EINTERRUPTED ? lf_fail(err, rc, "interrupted") : LF_OK; /* no locks here: no answer */
+    lf_lock_drop(lock);
+    if (lock >= 0) return LF_OK;
+    lf_lock_name_holder(who, sizeof who, dir);
+    return lf_fail(err, LF_EFAIL, "%s: a run is at work there (%s); wait for it, or choose another output_dir", dir,
+                   who);
+}
+
+/* Of a process that was killed, or of one that a command of print_commands started: no sweep knows of it. */
+static lf_status check_runs_free(const lf_points *p, lf_err *err) {
+    char **names, *runs = lf_path_join(p->dir, "runs");
+    size_t count = 0;
+    lf_status rc = runs ? LF_OK : lf_no_memory(err, "the runs of a sweep");
+    const bool any = !rc && lf_is_dir(runs);
+    if (any) rc = lf_list_dir(&names, &count, runs, err);
+    for (size_t i = 0; any && i < count && !rc; i++) {
+        char *dir = lf_path_join(runs, names[i]);
+        rc = dir ? check_run_free(dir, err) : lf_no_memory(err, "the runs of a sweep");
+        lf_free(dir);
+    }
+    if (any) lf_free(names);
+    lf_free(runs);
+    return rc;
+}
+
 /* Folders of a sweep: made, and emptied first where it begins afresh. */
 static lf_status make_folders(const lf_points *p, lf_err *err) {
     static const char *const folders[] = {"runs", "points", "logs", "cache"};
-    lf_status rc = LF_OK;
+    lf_status rc = p->afresh ? check_runs_free(p, err) : LF_OK;
     for (size_t i = 0; i < sizeof folders / sizeof folders[0] && !rc; i++) {
         char *path = lf_path_join(p->dir, folders[i]);
         if (!path) return lf_no_memory(err, "the files of a sweep");
-        if (lf_cfg_bool(p->cfg, LF_overwrite_output_dir)) rc = lf_remove_tree(path, err);
+        if (p->afresh) rc = lf_remove_tree(path, err);
         if (!rc) rc = lf_mkdir_p(path, err);
         lf_free(path);
     }

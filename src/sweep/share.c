@@ -3,6 +3,7 @@
 
 #include <time.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/string.h"
@@ -52,27 +53,47 @@ void lf_share_end_turn(lf_share *s) { lf_claim_end(&s->turn, LF_CLAIM_FREE); }
 
 /* ---- members ---- */
 
+lf_status lf_share_look(lf_share *s, bool afresh, double seconds, lf_err *err) {
+    char *sweep = lf_path_join(s->dir, "sweep.json");
+    lf_status rc = sweep ? LF_OK : lf_no_memory(err, "a sweep");
+    s->begun_since = false;
+    if (!rc) rc = lf_claims_held(&s->others, &s->other, &s->claims, MEMBER, err);
+    if (!rc && afresh) rc = lf_claims_is_recent(&s->begun_since, &s->claims, sweep, seconds, err);
+    s->afresh = afresh && !s->others && !s->begun_since;
+    if (!rc && afresh && !s->afresh)
+        lf_info("%s: overwrite_output_dir removes nothing here: %s", s->dir,
+                s->others ? "others are at work on it, and this process joins them"
+                          : "it was begun after this process was started, which goes on with it");
+    lf_free(sweep);
+    return rc;
+}
+
 static lf_status begin(lf_share *s, const lf_points *p, lf_err *err) {
     const lf_status rc = lf_claims_clear(&s->claims, TURN, err);
     return rc ? rc : lf_points_write(p, err);
 }
 
-static lf_status check_same(const lf_share *s, const lf_points *p, const lf_process *other, lf_err *err) {
+static lf_status check_same(const lf_share *s, const lf_points *p, lf_err *err) {
     bool same = false;
     const lf_status rc = lf_points_are_there(&same, p, err);
     if (rc || same) return rc;
+    if (!s->others)
+        return lf_fail(err, LF_EFAIL,
+                       "%s: another sweep was begun in this folder after this one was started; choose another "
+                       "output_dir, or start this one again to overwrite that",
+                       s->dir);
     return lf_fail(err, LF_EFAIL,
                    "%s: another sweep is at work in this folder (process %lld on %s; one that was killed on another "
                    "machine counts for ten minutes); wait for it, or choose another output_dir",
-                   s->dir, (long long)other->number, other->host);
+                   s->dir, (long long)s->other.number, s->other.host);
 }
 
 lf_status lf_share_join(lf_share *s, const lf_points *p, lf_err *err) {
-    lf_process other;
     lf_claimed found;
-    lf_status rc = lf_claims_held(&s->others, &other, &s->claims, MEMBER, err);
-    if (!rc) rc = s->others ? check_same(s, p, &other, err) : begin(s, p, err);
+    lf_status rc = s->others || s->begun_since ? check_same(s, p, err) : LF_OK;
+    if (!rc && !s->others) rc = begin(s, p, err);
     if (rc) return rc;
+    lf_claims_tidy(&s->claims);
     char *name = lf_format("%s%s", MEMBER, s->claims.id);
     rc = name ? lf_claim_take(&s->member, &s->claims, name, &found, err) : lf_no_memory(err, "a sweep");
     lf_free(name);

@@ -12,6 +12,9 @@ typedef struct lf_share {
     lf_claims claims;
     lf_claim turn, member; /* one's own */
     int64_t others;        /* that were at work when this one joined */
+    lf_process other;      /* one of them */
+    bool afresh;           /* what is in the folder is to be removed: as asked for, if it was there before */
+    bool begun_since;      /* asked for, but a sweep was begun there after this process was started */
 } lf_share;
 
 /* Before anything else. After an error, too, the caller closes it. */
@@ -22,6 +25,10 @@ void lf_share_close(lf_share *s); /* gives back what it has; zeros are allowed *
 lf_status lf_share_take_turn(lf_share *s, lf_err *err);
 void lf_share_end_turn(lf_share *s);
 
+/* In one's turn, before lf_points_open: who is at work, and whether a folder that is to begin afresh may: what others
+ * are doing, or have done since this process was started, `seconds` ago, is not removed, but joined. So one command
+ * with overwrite_output_dir may be started on many machines at once, and it does not matter who is late. */
+lf_status lf_share_look(lf_share *s, bool afresh, double seconds, lf_err *err);
 /* In one's turn: joins those who are at work on these points, or begins with a folder that is written anew. LF_EFAIL
  * where others are at work on another sweep there. */
 lf_status lf_share_join(lf_share *s, const lf_points *p, lf_err *err);

@@ -22,6 +22,7 @@ static void say_plan(const lf_points *p) {
 static lf_status write_tables(lf_share *share, const lf_points *p, FILE *out, lf_err *err) {
     lf_status rc = lf_share_take_turn(share, err);
     if (!rc) rc = lf_report_set(p->dir, lf_cfg_str(p->cfg, LF_baseline), lf_cfg_bool(p->cfg, LF_json), out, err);
+    lf_claims_tidy(&share->claims);
     lf_share_leave(share); /* before the next turn, which may be of a sweep that begins anew */
     lf_share_end_turn(share);
     return rc;
@@ -43,9 +44,12 @@ static lf_status run_points(lf_points *p, lf_share *share, FILE *out, lf_err *er
 }
 
 /* In one's turn: what there is to do, and the files that say it, which of several processes one writes for all. */
-static lf_status join(lf_share *share, lf_points *p, const lf_config *cfg, int64_t fits, lf_err *err) {
+static lf_status join(lf_share *share, lf_points *p, const lf_config *cfg, int64_t fits, double began, lf_err *err) {
+    const bool overwrites = lf_cfg_bool(cfg, LF_overwrite_output_dir);
     lf_status rc = lf_share_take_turn(share, err);
-    if (!rc && !(rc = lf_points_open(p, cfg, lf_cfg_i64(cfg, LF_jobs), fits, err))) {
+    if (!rc) rc = lf_share_look(share, overwrites, lf_now() - began, err);
+    if (!rc && share->afresh != overwrites) fits = 0; /* found for a sweep of its own; that of the others is kept */
+    if (!rc && !(rc = lf_points_open(p, cfg, share->afresh, lf_cfg_i64(cfg, LF_jobs), fits, err))) {
         if ((rc = lf_share_join(share, p, err)))
             lf_points_close(p);
         else
@@ -59,7 +63,8 @@ static lf_status join(lf_share *share, lf_points *p, const lf_config *cfg, int64
 
 static lf_status print_plan(const lf_config *cfg, int64_t *fits, FILE *out, lf_err *err) {
     lf_points p;
-    const lf_status rc = lf_points_open(&p, cfg, lf_cfg_i64(cfg, LF_jobs), 0, err);
+    const bool afresh = lf_cfg_bool(cfg, LF_overwrite_output_dir);
+    const lf_status rc = lf_points_open(&p, cfg, afresh, lf_cfg_i64(cfg, LF_jobs), 0, err);
     if (rc) return rc;
     *fits = p.fits;
     lf_status tried = LF_OK;
@@ -78,6 +83,7 @@ lf_status lf_sweep(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_points p;
     lf_share share = {0};
     const char *dir = lf_cfg_str(cfg, LF_output_dir);
+    const double began = lf_now();
     int64_t fits;
     lf_status rc = print_plan(cfg, &fits, out, err);
     if (rc || lf_cfg_bool(cfg, LF_dry_run)) return rc;
@@ -85,7 +91,7 @@ lf_status lf_sweep(const lf_config *cfg, FILE *out, lf_err *err) {
         return lf_fail(err, LF_EUSAGE, "a sweep's runs are processes of lora-ft, whose path lf_set_program has to say");
     lf_stake_begin(); /* the runs */
     if (!(rc = lf_mkdir_p(dir, err)) && !(rc = lf_share_open(&share, dir, err)) &&
-        !(rc = join(&share, &p, cfg, fits, err))) {
+        !(rc = join(&share, &p, cfg, fits, began, err))) {
         rc = lf_cfg_bool(cfg, LF_print_commands) ? lf_workers_commands(&p, out, err) : run_points(&p, &share, out, err);
         lf_points_close(&p);
     }
