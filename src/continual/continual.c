@@ -123,6 +123,7 @@ static lf_status clear_folder(const char *dir, const char *name, lf_err *err) {
     if (ours && !path) return lf_no_memory(err, "the folders of an earlier sequence");
     if (ours && lf_is_dir(path)) {
         if (!(rc = lf_run_clear(path, err))) rc = lf_scores_remove(path, err);
+        if (!rc && lf_plan_is_after(name)) rc = lf_remove_in(path, LF_PLAN_HEADS, err);
         lf_folder_unmake(path, 1);
     }
     lf_free(path);

@@ -224,7 +224,7 @@ static lf_status place_run(lf_plan *p, lf_plan_run *r, int64_t i, lf_err *err) {
                                               : lf_format("%s/task-%02lld-%s", p->dir, (long long)i + 1, r->name));
     r->adapter = r->own = r->dir ? keep_text(p, lf_path_join(r->dir, "adapter")) : NULL;
     char *after = lf_format("%s/after-%02lld-%s", p->dir, (long long)i + 1, r->name);
-    if (after && p->own_heads) r->heads = keep_text(p, lf_path_join(after, "heads"));
+    if (after && p->own_heads) r->heads = keep_text(p, lf_path_join(after, LF_PLAN_HEADS));
     if (after && p->between->adds_up) r->model = keep_text(p, lf_path_join(after, "model"));
     if (after && lf_plan_goes_out(p))
         r->adapter = keep_text(p, r->heads ? lf_path_join(r->heads, r->name) : lf_path_join(after, "adapter"));
@@ -240,8 +240,10 @@ static bool is_numbered(const char *name, const char *what) {
     return strncmp(name, what, n) == 0 && strspn(name + n, "0123456789") >= 2;
 }
 
+bool lf_plan_is_after(const char *name) { return is_numbered(name, "after-"); }
+
 bool lf_plan_is_folder(const char *name) {
-    return is_numbered(name, "task-") || is_numbered(name, "after-") || strcmp(name, "joint") == 0;
+    return is_numbered(name, "task-") || lf_plan_is_after(name) || strcmp(name, "joint") == 0;
 }
 
 /* A run's settings are its task's, or those of all. */

@@ -70,6 +70,9 @@ const char *lf_plan_judged_by(const lf_plan *p, int64_t run, int64_t task);
 lf_status lf_plan_set(lf_config *cfg, lf_key_id key, cJSON *value, lf_err *err);
 /* Is it the name of a folder that some sequence makes in its own? */
 bool lf_plan_is_folder(const char *name);
+/* One of what goes out after a run? */
+bool lf_plan_is_after(const char *name);
+#define LF_PLAN_HEADS "heads" /* in it, with heads of their own: a folder a task */
 
 /* The classes that task number `run` is the first to have, as a list of names, in its order. The caller deletes it. */
 lf_status lf_plan_new_labels(cJSON **out, const lf_plan *p, int64_t run, lf_err *err);

@@ -73,6 +73,8 @@ lf_status lf_train_to(const lf_config *cfg, lf_outlet *to, lf_watcher *watcher, 
 /* run_setup.c: opens model, data, head, adapter and optimiser; measures the untouched base. After an error, too, the
  * caller closes the run. */
 lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err);
+/* What the settings alone tell that cannot be, before anything is read. */
+lf_status lf_run_check_settings(const lf_config *cfg, lf_err *err);
 /* Its first part: the model and the data, and the hashes of the data's files. */
 lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err);
 /* For looking at the training data alone: of the model only what its config.json says, no other data, no folder. */

@@ -333,11 +333,26 @@ lf_status lf_run_open_to_look(lf_run *run, const lf_config *cfg, lf_err *err) {
     return open_train(run, err);
 }
 
+static lf_status check_settings(const lf_run *run, lf_err *err) {
+    lf_status rc;
+    if ((rc = check_quantised(run, err)) || (rc = lf_schedule_check(run->cfg, err)) ||
+        (rc = lf_remedies_check(run, err)))
+        return rc;
+    return lf_fisher_check(run, err);
+}
+
+lf_status lf_run_check_settings(const lf_config *cfg, lf_err *err) {
+    lf_run run;
+    lf_status rc = begin(&run, cfg, err);
+    if (!rc) rc = check_settings(&run, err);
+    lf_run_close(&run);
+    return rc;
+}
+
 static lf_status open_inputs(lf_run *run, lf_err *err) {
     const lf_config *cfg = run->cfg;
     lf_status rc;
-    if ((rc = check_quantised(run, err)) || (rc = lf_schedule_check(cfg, err)) || (rc = lf_remedies_check(run, err)) ||
-        (rc = lf_fisher_check(run, err)) || (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) ||
+    if ((rc = check_settings(run, err)) || (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) ||
         (rc = open_model(run, err)) || (rc = open_from(run, err)) || (rc = open_task(run, err)))
         return rc;
     run->task->keeps_head = run->from && !lf_cfg_bool(cfg, LF_fresh_head) &&

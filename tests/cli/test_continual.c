@@ -297,6 +297,13 @@ static const struct {
     {BARE "tasks.json --train_val_split 0.2", {"train_val_split", "eval_data"}},
     {BARE "tasks.json --method full", {"method", "full"}},
     {BARE "tasks.json --ewc_weight 1", {"ewc_samples", "'one'", "ewc_weight"}},
+    {BARE "tasks.json --ewc_weight 1 --ewc_samples 4 --between merge", {"ewc_weight", "new adapter", "between keep"}},
+    {BARE "tasks.json --orthogonal_weight 1", {"orthogonal_weight", "learned itself", "merge or stack"}},
+    /* what `train` would refuse when it is a later task's turn */
+    {BARE "tasks.json --orthogonal_weight 1 --between stack --init pissa", {"'two'", "orthogonal_weight", "pissa"}},
+    {BARE "--tasks '[{\"name\": \"a\", \"train_data\": \"one\"}, {\"name\": \"b\", \"train_data\": \"two/train\", "
+          "\"eval_data\": \"two/val\", \"kl_weight\": 1}]'",
+     {"'b'", "kl_weight", "kl_data"}},
     {BARE "tasks.json --between mend", {"between", "mend", "keep"}},
     {BARE "tasks.json --between joint --heads task", {"heads", "one run"}},
     {BARE "tasks.json --heads task --reuse_head true", {"reuse_head", "heads task"}},

@@ -203,6 +203,17 @@ static void test_balanced_memory(void **state) {
     lf_free(even);
 }
 
+/* What is overwritten leaves no head behind, which would pass for one of the new sequence; a user's file stays. */
+static void test_overwritten_heads_are_gone(void **state) {
+    (void)state;
+    put("heads-3/after-02-own/mine.txt", "mine");
+    assert_true(lf_exists(text("%s/heads-3/after-01-one/heads/one", root)));
+    must(run(OTHERS "--between reset --overwrite_output_dir true --output_dir heads-3"), 0);
+    assert_false(lf_exists(text("%s/heads-3/after-01-one", root)));
+    assert_false(lf_exists(text("%s/heads-3/after-02-own/heads", root)));
+    assert_true(lf_exists(text("%s/heads-3/after-02-own/mine.txt", root)));
+}
+
 static void test_previous_answers(void **state) {
     (void)state;
     must(run("continual tasks.json " SHARED
@@ -219,7 +230,7 @@ int main(void) {
         cmocka_unit_test(test_heads_of_each_way),      cmocka_unit_test(test_head_is_its_run_s),
         cmocka_unit_test(test_one_head_of_one_domain), cmocka_unit_test(test_stack_adds_up),
         cmocka_unit_test(test_ten_tasks_in_bf16),      cmocka_unit_test(test_balanced_memory),
-        cmocka_unit_test(test_previous_answers),
+        cmocka_unit_test(test_previous_answers),       cmocka_unit_test(test_overwritten_heads_are_gone),
     };
     return cmocka_run_group_tests(tests, setup_all, teardown);
 }
