@@ -92,7 +92,7 @@ lf_status lf_outcome_write_matrix(const lf_plan *p, const lf_scores *rows, int64
 
 /* ---- the figures ---- */
 
-static const lf_sequence_figures none = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+static const lf_sequence_figures none = {NAN, NAN, NAN, NAN, NAN, NAN, NAN};
 
 static double mean(const double *x, int64_t n, int64_t stride) {
     double sum = 0;

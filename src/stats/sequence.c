@@ -51,7 +51,7 @@ static double intransigence(const lf_sequence *s, int64_t last) {
 }
 
 lf_sequence_figures lf_sequence_at(const lf_sequence *s, int64_t t) {
-    const double bwt = backward(s, t), base = s->base ? s->base[t] : NAN;
+    const double bwt = backward(s, t);
     return (lf_sequence_figures){
         .average_accuracy = average(s, t),
         .average_incremental_accuracy = average_over_time(s, t),
@@ -60,7 +60,5 @@ lf_sequence_figures lf_sequence_at(const lf_sequence *s, int64_t t) {
         .forgetting = forgetting(s, t),
         .forgetting_since_learned = 0 - bwt, /* of 0 no -0 */
         .intransigence = s->alone ? intransigence(s, t) : NAN,
-        .base_forgetting = s->base_before - base,
-        .base_retention = base / s->base_before,
     };
 }

@@ -5,13 +5,11 @@
 #include <stdint.h>
 
 /* n tasks. after[t * n + j]: on task j once tasks 0 .. t are learned. before[j]: on task j before any of them.
- * alone[j]: on task j of a model that learned it from the base and nothing else (`between: reset`). base[t]: on the
- * base's own held-out data; base_before: the same of the untouched base. before, alone and base may be NULL. Borrowed.
- */
+ * alone[j]: on task j of a model that learned it from the base and nothing else (`between: reset`). before and alone
+ * may be NULL. Borrowed. */
 typedef struct lf_sequence {
     int64_t n;
-    const double *after, *before, *alone, *base;
-    double base_before;
+    const double *after, *before, *alone;
 } lf_sequence;
 
 typedef struct lf_sequence_figures {
@@ -22,7 +20,6 @@ typedef struct lf_sequence_figures {
     double forgetting;               /* best of all times before the last minus at the end, of all tasks but the last */
     double forgetting_since_learned; /* right after it was learned minus at the end: -bwt */
     double intransigence;            /* alone minus right after it was learned, of all tasks */
-    double base_forgetting, base_retention; /* at the end: base_before - base, base / base_before */
 } lf_sequence_figures;
 
 /* After task t, 0 <= t < n: as if the sequence had ended there. What needs a score that was not measured, or two tasks

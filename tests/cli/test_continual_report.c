@@ -83,6 +83,18 @@ static const struct {
     {"base_before", "\"x\"", "base_before"},
 };
 
+/* A correlation is no share: it has no percent, on the page and in the pictures. */
+static void test_correlations_are_no_shares(void **state) {
+    (void)state;
+    must(run("--version; cp -r seq numbers"), 0);
+    holds("numbers/report.html", "in percent", true);
+    change("numbers/sequence.json", "measure", cJSON_CreateString("correlation"));
+    must(run("report numbers"), 0);
+    holds("numbers/report.html", "Pearson's correlations", true);
+    holds("numbers/report.html", "in percent", false);
+    holds("numbers/matrix.gp", "Each task after each, correlation", true);
+}
+
 static void test_damaged_files(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
@@ -237,6 +249,7 @@ int main(void) {
         cmocka_unit_test(test_page),
         cmocka_unit_test(test_hostile_names),
         cmocka_unit_test(test_damaged_files),
+        cmocka_unit_test(test_correlations_are_no_shares),
         cmocka_unit_test(test_moved_goes_on),
         cmocka_unit_test(test_killed_where_it_overwrote),
         cmocka_unit_test(test_changed_data_are_judged_again),

@@ -462,8 +462,8 @@ static void test_wilson(void **state) {
 static void test_sequence(void **state) {
     (void)state;
     static const double after[] = {0.9, 0.2, 0.1, 0.7, 0.8, 0.3, 0.4, 0.85, 0.6};
-    static const double before[] = {0.1, 0.1, 0.25}, alone[] = {0.9, 0.9, 0.7}, base[] = {0.8, 0.6, 0.5};
-    const lf_sequence s = {.n = 3, .after = after, .before = before, .alone = alone, .base = base, .base_before = 0.8};
+    static const double before[] = {0.1, 0.1, 0.25}, alone[] = {0.9, 0.9, 0.7};
+    const lf_sequence s = {.n = 3, .after = after, .before = before, .alone = alone};
     const lf_sequence_figures end = lf_sequence_at(&s, 2);
     assert_near(end.average_accuracy, (0.4 + 0.85 + 0.6) / 3);
     assert_near(end.average_incremental_accuracy, (0.9 + 0.75 + (0.4 + 0.85 + 0.6) / 3) / 3);
@@ -472,15 +472,13 @@ static void test_sequence(void **state) {
     assert_near(end.forgetting, (0.5 - 0.05) / 2);
     assert_near(end.forgetting_since_learned, (0.5 - 0.05) / 2);
     assert_near(end.intransigence, (0 + 0.1 + 0.1) / 3);
-    assert_near(end.base_forgetting, 0.3);
-    assert_near(end.base_retention, 0.625);
 
     /* The best time of the first task is not when it was learned: the two forgettings part. */
     static const double later[] = {0.5, 0.2, 0.1, 0.9, 0.8, 0.3, 0.4, 0.85, 0.6};
-    const lf_sequence_figures parted = lf_sequence_at(&(lf_sequence){.n = 3, .after = later, .base_before = NAN}, 2);
+    const lf_sequence_figures parted = lf_sequence_at(&(lf_sequence){.n = 3, .after = later}, 2);
     assert_near(parted.forgetting, (0.5 - 0.05) / 2);
     assert_near(parted.forgetting_since_learned, (0.1 - 0.05) / 2);
-    assert_true(isnan(parted.fwt) && isnan(parted.intransigence) && isnan(parted.base_retention));
+    assert_true(isnan(parted.fwt) && isnan(parted.intransigence));
 
     /* In the middle, and of one task: what needs two is unknown, not zero. */
     assert_near(lf_sequence_at(&s, 1).bwt, -0.2);

@@ -18,7 +18,7 @@ typedef struct range {
 
 /* Of shares and correlations all that there can be; of log-probabilities what there is. */
 static range range_of(const lf_told *s) {
-    const bool log = lf_told_is_log(s);
+    const lf_told_shown *how = lf_told_how(s);
     range r = {INFINITY, -INFINITY, 0};
     for (int64_t t = 0; t < s->n_done; t++)
         for (int64_t j = 0; j < s->n_tasks; j++) {
@@ -28,22 +28,22 @@ static range range_of(const lf_told *s) {
             r.high = fmax(r.high, x);
             r.n++;
         }
-    if (!log) r.low = fmin(r.low, 0), r.high = 1;
+    if (!how->is_open) r.low = fmin(r.low, 0), r.high = 1;
     if (!(r.high > r.low)) r.high = r.low + 1;
     return r;
 }
 
 /* Column, row, score, the colour of the number in it, and the number. */
 static void write_squares(FILE *f, const lf_told *s, const range *r) {
-    const bool log = lf_told_is_log(s);
-    const double scale = log ? 1 : 100;
+    const lf_told_shown *how = lf_told_how(s);
+    const double scale = how->scale;
     fputs("$squares << END\n", f);
     for (int64_t t = 0; t < s->n_done; t++)
         for (int64_t j = 0; j < s->n_tasks; j++) {
             const double x = s->scores[t * s->n_tasks + j];
             if (!isfinite(x)) continue;
             fprintf(f, "%lld %lld %.6g %d %.*f\n", (long long)j, (long long)t, scale * x,
-                    (x - r->low) / (r->high - r->low) > 0.5 ? 0xffffff : 0x222222, log ? 2 : 1, scale * x);
+                    (x - r->low) / (r->high - r->low) > 0.5 ? 0xffffff : 0x222222, how->squares, scale * x);
         }
     fputs("END\n", f);
 }
@@ -61,13 +61,13 @@ static void write_tics(FILE *f, const char *axis, const char *turn, int64_t n, c
 }
 
 static void write_script(FILE *f, const lf_told *s, const range *r, int width, int height) {
-    const bool log = lf_told_is_log(s);
+    const lf_told_shown *how = lf_told_how(s);
     write_squares(f, s, r);
-    fprintf(f, "set title 'Each task after each%s' font ',19'\n", log ? ", mean log-probability" : ", %");
+    fprintf(f, "set title 'Each task after each%s' font ',19'\n", how->title);
     fputs("unset grid\nunset key\nset border 15\n"
           "set palette defined (0 '#ffffff', 0.5 '#7fb0d8', 1 '#0b3c66')\n",
           f);
-    fprintf(f, "set cbrange [%.6g:%.6g]\n", (log ? 1 : 100) * r->low, (log ? 1 : 100) * r->high);
+    fprintf(f, "set cbrange [%.6g:%.6g]\n", how->scale * r->low, how->scale * r->high);
     fprintf(f,
             "set lmargin at screen %.4f\nset rmargin at screen %.4f\nset bmargin at screen %.4f\nset tmargin at screen "
             "%.4f\n",
@@ -137,7 +137,7 @@ static void fill_base(lf_figure *f, const lf_told *s) {
 
 /* One run of all tasks has no course. */
 static lf_status draw_tasks(bool *made, bool *drawn, const lf_told *s, lf_err *err) {
-    const bool log = lf_told_is_log(s);
+    const lf_told_shown *how = lf_told_how(s);
     lf_figure f = {.name = TASKS,
                    .title = "Each task over the sequence",
                    .x_key = "learned",
@@ -147,12 +147,12 @@ static lf_status draw_tasks(bool *made, bool *drawn, const lf_told *s, lf_err *e
                    .joined = true,
                    .n_panels = 1};
     lf_status rc = LF_OK;
-    f.panels[0] = (lf_panel){"score", log ? "mean log-probability" : "score of the task", log ? "" : "%", false};
+    f.panels[0] = (lf_panel){"score", how->label, how->unit, false};
     for (int64_t j = 0; j < s->n_tasks; j++) {
         const int64_t series = lf_figure_series(&f, s->tasks[j]);
-        add_dot(&f, 0, series, 0, (log ? 1 : 100) * s->before[j]);
+        add_dot(&f, 0, series, 0, how->scale * s->before[j]);
         for (int64_t t = 0; t < s->n_done; t++)
-            add_dot(&f, 0, series, t + 1, (log ? 1 : 100) * s->scores[t * s->n_tasks + j]);
+            add_dot(&f, 0, series, t + 1, how->scale * s->scores[t * s->n_tasks + j]);
     }
     fill_base(&f, s);
     if ((*made = s->n_runs > 1 && s->n_done > 0)) rc = lf_figure_draw(&f, s->dir, drawn, err);

@@ -104,4 +104,13 @@ void lf_told_close(lf_told *t) {
     *t = (lf_told){0};
 }
 
-bool lf_told_is_log(const lf_told *t) { return t->measure && strcmp(t->measure, "log_probability") == 0; }
+const lf_told_shown *lf_told_how(const lf_told *t) {
+    static const lf_told_shown all[] = {
+        {"accuracy", "in percent", ", %", "score of the task", "%", "points", 100, 2, 1, 1, false},
+        {"correlation", "Pearson's correlations", ", correlation", "correlation", "", "", 1, 3, 2, 3, false},
+        {"log_probability", "mean log-probabilities of a token", ", mean log-probability", "mean log-probability", "",
+         "nats", 1, 3, 2, 3, true}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (t->measure && strcmp(t->measure, all[i].measure) == 0) return &all[i];
+    return all;
+}

@@ -31,7 +31,17 @@ typedef struct lf_told {
  * The caller closes, also after an error. */
 lf_status lf_told_read(lf_told *out, const char *dir, lf_err *err);
 void lf_told_close(lf_told *t);
-/* Is it shown as it is (a mean log-probability), or in percent? */
-bool lf_told_is_log(const lf_told *t);
+
+/* How the scores of a measure are shown. */
+typedef struct lf_told_shown {
+    const char *measure;
+    const char *says;             /* of the numbers, in a sentence */
+    const char *title, *label;    /* behind the matrix's title; of the axis */
+    const char *unit, *points;    /* of a score, and of a difference */
+    double scale;                 /* of the number that is shown */
+    int decimals, squares, table; /* of the figures that decide; in the matrix; in the table of the course */
+    bool is_open;                 /* a scale has no ends: it goes over what there is */
+} lf_told_shown;
+const lf_told_shown *lf_told_how(const lf_told *t); /* never NULL */
 
 #endif

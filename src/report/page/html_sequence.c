@@ -12,17 +12,16 @@
 
 enum { MOST_SHOWN = 60 }; /* tasks; of more the CSV file is the better table */
 
-/* As it is shown: shares in percent. */
-static double shown(const lf_told *t, double score) { return lf_told_is_log(t) ? score : 100 * score; }
-static const char *unit_of(const lf_told *t) { return lf_told_is_log(t) ? "" : "%"; }
-static const char *points_of(const lf_told *t) { return lf_told_is_log(t) ? "nats" : "points"; }
+static double shown(const lf_told *t, double score) { return lf_told_how(t)->scale * score; }
+static const char *unit_of(const lf_told *t) { return lf_told_how(t)->unit; }
+static const char *points_of(const lf_told *t) { return lf_told_how(t)->points; }
 
 /* ---- what came of it ---- */
 
 /* The figures of all_results.json that decide; of the average the name says the measure. */
 static void cards(FILE *f, const lf_told *t) {
     char *average = lf_format("average_%s", t->measure), *incremental = lf_format("average_incremental_%s", t->measure);
-    const int decimals = lf_told_is_log(t) ? 3 : 2;
+    const int decimals = lf_told_how(t)->decimals;
     lf_html_cards_begin(f);
     if (average)
         lf_html_card(f, shown(t, lf_json_number_in(t->results, average)), decimals, unit_of(t), "average of all tasks");
@@ -76,7 +75,7 @@ static range range_of(const lf_told *t) {
             r.low = fmin(r.low, t->scores[i]);
             r.high = fmax(r.high, t->scores[i]);
         }
-    if (!lf_told_is_log(t)) r = (range){0, 1};
+    if (!lf_told_how(t)->is_open) r = (range){0, 1};
     return r;
 }
 
@@ -88,7 +87,7 @@ static void score_cell(FILE *f, const lf_told *t, const range *r, double score, 
         return;
     }
     fprintf(f, "<td class=\"n\" style=\"background:rgba(31,111,178,%.3f)%s\">%.*f</td>", 0.6 * fmin(fmax(share, 0), 1),
-            learned ? ";box-shadow:inset 0 0 0 2px #d1571b" : "", lf_told_is_log(t) ? 2 : 1, shown(t, score));
+            learned ? ";box-shadow:inset 0 0 0 2px #d1571b" : "", lf_told_how(t)->squares, shown(t, score));
 }
 
 static void base_cell(FILE *f, double base) {
@@ -115,8 +114,7 @@ static void matrix(FILE *f, const lf_told *t) {
         return;
     }
     fprintf(f, "<p>A row is what is known after a run, a column a task; %s%s. Numbers are also in matrix.csv.</p>\n",
-            lf_told_is_log(t) ? "mean log-probabilities of a token" : "in percent",
-            t->n_runs > 1 ? ", framed what was just learned" : "");
+            lf_told_how(t)->says, t->n_runs > 1 ? ", framed what was just learned" : "");
     lf_html_table_begin(f);
     lf_html_column(f, "after", false);
     for (int64_t j = 0; j < t->n_tasks; j++) lf_html_column(f, t->tasks[j], true);
@@ -161,7 +159,7 @@ static lf_status pictures(FILE *f, const lf_told *t, lf_err *err) {
 static void course_cell(FILE *f, const lf_told *t, const cJSON *row, const char *name, bool share) {
     const double v = lf_json_number_in(row, name);
     fputs("<td class=\"n\">", f);
-    if (isfinite(v)) fprintf(f, "%.*f", share || !lf_told_is_log(t) ? 1 : 3, share ? 100 * v : shown(t, v));
+    if (isfinite(v)) fprintf(f, "%.*f", share ? 1 : lf_told_how(t)->table, share ? 100 * v : shown(t, v));
     fputs("</td>", f);
 }
 
