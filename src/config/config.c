@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/slice.h"
 #include "config/known.h"
 
 /* ---- life ---------------------------------------------------------------------------------------------------- */
@@ -268,10 +269,28 @@ const char *lf_cfg_verb(const lf_config *cfg) { return cfg->verb->name; }
 
 typedef enum which { ALL, RESOLVED, GIVEN } which;
 
+/* Does its default stand only where it is not given? */
+static bool is_implied(const lf_config *cfg, size_t i) {
+    static const struct {
+        const char *keys;
+        unsigned verbs;
+        lf_key_id beside;
+    } implied[] = {
+#define LF_IMPLIED(keys, verbs, beside) {keys, verbs, beside},
+#include "config/implied.def"
+#undef LF_IMPLIED
+    };
+    bool is = lf_key_is_implied(&lf_keys[i]);
+    for (size_t k = 0; k < sizeof implied / sizeof *implied && !is; k++)
+        is = (implied[k].verbs & cfg->verb->bit) && lf_has_item(implied[k].keys, lf_keys[i].name) &&
+             (!implied[k].beside || lf_cfg_is_set(cfg, implied[k].beside));
+    return is;
+}
+
 static bool is_in(const lf_config *cfg, size_t i, which w) {
     const lf_value *value = &cfg->values[i];
     if (!(lf_keys[i].verbs & cfg->verb->knows) || !value->json) return false;
-    return w == ALL || value->given || (w == RESOLVED && !lf_key_is_implied(&lf_keys[i]));
+    return w == ALL || value->given || (w == RESOLVED && !is_implied(cfg, i));
 }
 
 static cJSON *to_json(const lf_config *cfg, which w, unsigned any, unsigned none) {

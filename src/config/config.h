@@ -5,7 +5,7 @@
  *   name     snake_case, Hugging Face's or PEFT's own name where there is one
  *   TYPE     BOOL, I64, F64, STR, LIST (strings), JSON (any value: the reader checks it), PATH
  *   default  text as on the command line; NULL = not set. "~x": x, but the key means another thing when it is given, so
- *            a resolved configuration holds it only then
+ *            a resolved configuration holds it only then (implied.def: of some verbs only)
  *   min,max  numbers, inclusive, for I64 and F64; 0,0 = no bounds, max LF_NO_MAX = none above
  *   choices  "a|b|c" or NULL. "x=a": x is read as a ("x=", of a list: as an empty one; of a
  *            number: a word for it). "x!why": x is known but

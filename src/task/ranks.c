@@ -32,7 +32,7 @@ static lf_status check_threads(const lf_task *t, int threads, lf_err *err) {
     char text[24];
     snprintf(text, sizeof text, "%d", threads);
     lf_status rc =
-        lf_cfg_is_given(t->cfg, LF_threads)
+        lf_cfg_i64(t->cfg, LF_threads) > 0
             ? LF_OK
             : lf_cfg_fail(t->cfg, LF_threads, err,
                           "results depend on it, so with %d ranks say how many each of them has", lf_world_size());

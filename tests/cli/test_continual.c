@@ -345,6 +345,8 @@ static void test_dry_run_makes_nothing(void **state) {
     const cJSON *second = cJSON_GetArrayItem(cJSON_GetObjectItem(o, "tasks"), 1);
     assert_true(number_in(second, "train_examples", NULL) == 18 && number_in(second, "classes", NULL) == 3);
     cJSON_Delete(o);
+    must(run("continual tasks.json " SHARED "--output_dir printed --print_config 2>/dev/null >printed.json"), 0);
+    must(run("continual printed.json --dry_run"), 0); /* a resolved configuration is the same again */
 }
 
 /* What is overwritten leaves no score behind. */

@@ -98,6 +98,8 @@ static void test_step_0_is_the_adapter(void **state) {
     /* the resolved configuration is the same run */
     must("train second/config.json --output_dir again --resume_from_checkpoint false", 0);
     same_files("second/adapter/adapter_model.safetensors", "again/adapter/adapter_model.safetensors");
+    must(PLAIN "--max_steps 2 --continue_from first/adapter --output_dir printed --print_config > printed.json", 0);
+    must("train printed.json --dry_run", 0); /* also the one that says nothing of the adapter, of rank 4 */
     /* and going on is going on: not one step back to the base */
     must(PLAIN "--max_steps 2 --adapter second/adapter --output_dir third", 0);
 }

@@ -135,6 +135,11 @@ static void test_smaller(void **state) {
     assert_non_null(strstr(output, "rank was  is  dropped"));
     assert_non_null(strstr(output, "text: of the energy of all updates"));
     same_files("a2/adapter_model.safetensors", "text/adapter_model.safetensors");
+    must("convert --adapter a/adapter --r 2 -o again --print_config > convert.json", 0);
+    must("convert convert.json", 0); /* a resolved configuration is the same again */
+    same_files("a2/adapter_model.safetensors", "again/adapter_model.safetensors");
+    must("convert --model pre/model --adapter a/adapter --format gguf -o a.gguf --print_config > gguf.json", 0);
+    must("convert gguf.json", 0);
 }
 
 /* Modules of no larger rank stay byte for byte, with their own scaling; what is saved whole stays, too. */

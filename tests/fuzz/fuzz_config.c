@@ -122,9 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         char *text = resolved(cfg);
         lf_config_say_unread(cfg);
         const bool keeps = strcmp(verb, "train") == 0 || strcmp(verb, "sweep") == 0 || strcmp(verb, "continual") == 0;
-        const bool by_given = strcmp(verb, "convert") == 0; /* reads by what is given, which is all of a file */
-        if (keeps || (!by_given && lf_utf8_invalid(text, strlen(text)) == strlen(text)))
-            read_again(verb, text); /* others keep none */
+        if (keeps || lf_utf8_invalid(text, strlen(text)) == strlen(text)) read_again(verb, text); /* others keep none */
         lf_free(text);
         read_all(cfg, verb);
         derive(cfg, verbs[(how + 1) % N_VERBS]);

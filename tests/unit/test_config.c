@@ -379,6 +379,68 @@ static void test_resolved_config_loads_again(void **state) {
     lf_config_free(b);
 }
 
+/* Of every verb, and of those whose readers ask what was given, each way: what is printed is read again as a file, and
+ * the same was given then, as far as anybody asks (tests/gates/implied.py finds who does). */
+static const struct {
+    const char *verb, *keys[4][2], *not_given[8];
+} resolved[] = {
+    {"train", {{"model", "m"}, {"train_data", "d"}, {"output_dir", "o"}}, {NULL}},
+    {"train",
+     {{"model", "m"}, {"train_data", "d"}, {"output_dir", "o"}, {"continue_from", "a"}},
+     {"r", "lora_alpha", "use_rslora", "bias", "use_dora", "lora_dropout", "target_modules"}},
+    {"sweep",
+     {{"sweep", "{\"lr\": [1]}"}, {"output_dir", "o"}, {"continue_from", "a"}},
+     {"train_val_split", "r", "target_modules"}},
+    {"continual",
+     {{"model", "m"}, {"tasks", "[]"}, {"output_dir", "o"}},
+     {"train_val_split", "max_seq_length", "metric_for_best_model"}},
+    {"eval", {{"model", "m"}, {"data", "d"}}, {"compare_with", "per_device_eval_batch_size"}},
+    {"rewind", {{"model", "m"}, {"adapter", "a"}, {"data", "d"}, {"forgetting_data", "f"}}, {NULL}},
+    {"predict", {{"model", "m"}, {"data", "d"}, {"output_file", "x.csv"}}, {"output"}},
+    {"merge", {{"model", "m"}, {"adapter", "a"}, {"output_dir", "o"}}, {"save_dtype"}},
+    {"convert", {{"adapter", "a"}, {"r", "8"}, {"output_dir", "o"}}, {"save_dtype", "adapter_scale"}},
+    {"convert",
+     {{"adapter", "a"}, {"model", "m"}, {"format", "gguf"}, {"output_dir", "o.gguf"}},
+     {"r", "save_dtype", "adapter_scale"}},
+    {"bench", {{"model", "m"}}, {NULL}},
+    {"inspect", {{"paths", "p"}}, {NULL}},
+    {"verify", {{"paths", "p"}}, {NULL}},
+    {"report", {{"run", "r"}}, {NULL}},
+    {"preview", {{"model", "m"}, {"train_data", "d"}}, {"n", "max_seq_length"}},
+    {"generate", {{"model", "m"}, {"prompt", "p"}}, {"max_seq_length", "per_device_eval_batch_size"}},
+    {"spectrum", {{"model", "m"}, {"adapter", "a"}}, {"r", "init_lora_weights", "init_position", "target_modules"}},
+};
+
+static void test_resolved_configs_of_all_verbs(void **state) {
+    (void)state;
+    unsigned seen = 0;
+    for (size_t i = 0; i < sizeof resolved / sizeof *resolved; i++) {
+        const char *verb = resolved[i].verb;
+        lf_config *first = new_config(verb), *second = new_config(verb);
+        lf_err err = {0};
+        const char *const(*keys)[2] = resolved[i].keys;
+        for (int k = 0; k < 4 && keys[k][0]; k++) set(first, keys[k][0], keys[k][1]);
+        if (lf_config_finish(first, &err)) fail_msg("%s: %s", verb, err.message);
+        cJSON *was = lf_cfg_resolved_to_json(first);
+        char *text = lf_json_print(was, false);
+        load(second, text);
+        if (lf_config_finish(second, &err)) fail_msg("%s, read again: %s", verb, err.message);
+        cJSON *is = lf_cfg_resolved_to_json(second);
+        if (!cJSON_Compare(was, is, true)) fail_msg("%s: the resolved configuration is another when it is read", verb);
+        for (int k = 0; k < 8 && resolved[i].not_given[k]; k++)
+            if (lf_cfg_is_given(second, lf_key_of(resolved[i].not_given[k])))
+                fail_msg("%s: '%s' counts as given when the resolved configuration is read", verb,
+                         resolved[i].not_given[k]);
+        for (size_t v = 0; v < lf_n_verbs; v++) seen |= strcmp(lf_verbs[v].name, verb) ? 0 : lf_verbs[v].bit;
+        cJSON_Delete(was);
+        cJSON_Delete(is);
+        lf_free(text);
+        lf_config_free(first);
+        lf_config_free(second);
+    }
+    assert_int_equal(seen, LF_V_ALL);
+}
+
 /* ---- the command line ---------------------------------------------------------------------------------------- */
 
 static void test_arguments(void **state) {
@@ -740,6 +802,7 @@ int main(void) {
         cmocka_unit_test(test_unknown_keys),
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_resolved_config_loads_again),
+        cmocka_unit_test(test_resolved_configs_of_all_verbs),
         cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_keys_given_twice),
         cmocka_unit_test(test_required_keys),
