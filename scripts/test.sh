@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need, builds with gcc and clang without warnings, and passes all tests, also with address and
 # undefined-behaviour sanitizers; the seeds of each fuzz target are tests. With --long, also what takes longer: a build for
-# libFuzzer and a minute of each target; the tests that kill, stop and wait for a program, twenty times, and twenty times
+# libFuzzer and 20 seconds of each target; what gcc's and clang's builds train, compared; kills and failures at 120 and 600
+# places of a run, and folders that a loss of power may leave at 60 of its points; the tests that kill, stop and wait for a program, twenty times, and twenty times
 # beside four busy loops with the program stopped for two seconds at each event; the suite beside the loops, twice; and all
 # numbers of ranks under mpirun, with signals and a killed rank, and on two machines that are network namespaces (as root).
 # Can be run again safely. Build folders: build-gcc, build-clang, build-sanitize, build-fuzz.
@@ -53,6 +54,10 @@ ASAN_OPTIONS=detect_leaks=0 suite build-sanitize -LE gate
 if $long; then
     build build-fuzz clang -DLF_FUZZ=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
     tests/fuzz/run.sh build-fuzz 20
+    scripts/two-builds.sh build-gcc build-clang
+    need_packages strace
+    scripts/torture.sh build-gcc --kills 120 --failures 600
+    python3 scripts/power-loss.py build-gcc --points 60 --each 2
     LF_TEST_LONG=1 ctest --test-dir build-gcc --output-on-failure -R '^test_(mpi|continual)$'
     if [ "$(id -u)" -eq 0 ] && command -v ip >/dev/null; then scripts/check-mpi-hosts.sh build-gcc; fi
     if command -v chromium >/dev/null; then python3 scripts/check-hostile-pages.py build-gcc; fi

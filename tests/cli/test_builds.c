@@ -74,7 +74,7 @@ static void test_builds_agree(void **state) {
     int compared = 0;
     for (int i = 0; i < N_TRAININGS; i++) {
         const struct trained *t = &trainings[i];
-        char ref[64], dir[64];
+        char ref[64], dir[64], who[32];
         snprintf(ref, sizeof ref, "%s-%s", t->name, kernels[REF]);
         assert_true(train(LF_BUILD_DIR, kernels[REF], t, ref));
         for (int k = 0; k < N_KERNELS; k++) {
@@ -82,7 +82,8 @@ static void test_builds_agree(void **state) {
             if (k != REF && !train(LF_BUILD_DIR, kernels[k], t, dir)) continue;
             if (k != REF) compare(t, kernels[k], dir, ref);
             snprintf(dir, sizeof dir, "%s-%s-other", t->name, kernels[k]);
-            if (other && train(other, kernels[k], t, dir)) compare(t, text("other %s", kernels[k]), dir, ref);
+            snprintf(who, sizeof who, "other %s", kernels[k]);
+            if (other && train(other, kernels[k], t, dir)) compare(t, who, dir, ref);
             compared++;
         }
     }

@@ -72,6 +72,8 @@ static void test_refused(void **state) {
     (void)state;
     must(run_on(2, "train --model $M --train_data data " NOISY "--max_steps 1 --output_dir refused"), 2);
     said("results depend on it, so with 2 ranks say how many each of them has");
+    must(run_on(2, "train --model $M --train_data data " NOISY "--threads 0 --max_steps 1 --output_dir refused"), 2);
+    said("results depend on it, so with 2 ranks say how many each of them has"); /* 0 is each machine's own number */
     if (is_long()) {
         must(run_on(2, "predict --model $M --data data/val"), 2);
         said("predict runs in one process alone, and there are 2");
