@@ -55,6 +55,12 @@ lf_status lf_folder_try(const char *dir, const char *name, lf_err *err) {
     return rc;
 }
 
+lf_status lf_folder_try_temporary(lf_err *err) {
+    lf_err why = {0};
+    const lf_status rc = lf_folder_try(lf_temporary_folder(), "lora-ft-try", &why);
+    return rc ? lf_fail(err, rc, "%s; set TMPDIR to a folder that can be written into", why.message) : LF_OK;
+}
+
 lf_status lf_folder_could(const char *path, lf_err *err) {
     char *there = lf_strdup(path);
     if (!there) return lf_no_memory(err, "%s", path);

@@ -15,6 +15,7 @@ void lf_folder_unmake(const char *path, int made);
 lf_status lf_folder_could(const char *path, lf_err *err);
 /* Begins to write dir/name and gives it up: LF_EIO, naming it, where that cannot be done. */
 lf_status lf_folder_try(const char *dir, const char *name, lf_err *err);
+lf_status lf_folder_try_temporary(lf_err *err); /* the same in lf_temporary_folder(), naming TMPDIR */
 
 /* Of a name that a process which was killed has left where it wrote a file or folder ("NAME.tmp-PID-N", "NAME.tmp") or
  * replaced one ("NAME.old-PID-N"): the length of NAME; else 0. */

@@ -376,9 +376,10 @@ lf_status lf_run_measure_base(lf_run *run, lf_err *err) {
     return rc;
 }
 
-/* Rank 0's, which alone writes. */
+/* Rank 0's, which alone writes. At the end the others need a place of their own (finish.c), and hours later is late to
+ * learn that there is none. */
 static lf_status open_folder(lf_run *run, lf_err *err) {
-    if (!lf_world_is_first()) return LF_OK;
+    if (!lf_world_is_first()) return lf_folder_try_temporary(err);
     const lf_status rc = lf_run_check_folder(run, err);
     return rc || lf_cfg_bool(run->cfg, LF_dry_run) ? rc : lf_run_open_folder(run, err);
 }

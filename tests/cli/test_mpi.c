@@ -83,6 +83,49 @@ static void test_refused(void **state) {
     assert_false(lf_is_dir(text("%s/refused", root)));
 }
 
+/* How many pictures a run of `ranks` says that it left out, which it says once. */
+static long long left_out(int ranks) {
+    static const char words[] = " pictures could not be read and were left out";
+    must(run_on(ranks,
+                "train --model $M --train_data torn --threads 1 --r 4 --per_device_train_batch_size 1 "
+                "--gradient_accumulation_steps 3 --max_steps 6 --logging_steps 1 --check_images off "
+                "--skip_bad_images true --output_dir torn%d",
+                ranks),
+         0);
+    const char *at = strstr(output, words);
+    if (!at || strstr(at + 1, words)) fail_msg("'N%s' is not there once in:\n%s", words, output);
+    while (at > output && at[-1] >= '0' && at[-1] <= '9') at--;
+    return atoll(at);
+}
+
+/* Batches of nothing but a picture that cannot be read have their place in a step, whoever's they are. */
+static void test_damaged_pictures(void **state) {
+    (void)state;
+    assert_int_equal(system(text("cd %s && cp -r data torn && for f in torn/train/*/?[05].ppm; do truncate -s 300 $f; "
+                                 "done",
+                                 root)),
+                     0);
+    const long long alone = left_out(0);
+    assert_true(alone > 1 && left_out(3) == alone);
+    same_files("torn0/adapter/adapter_model.safetensors", "torn3/adapter/adapter_model.safetensors");
+    same_files("torn0/metrics.jsonl", "torn3/metrics.jsonl");
+}
+
+/* Ranks but the first write what they read back into a folder of their own: that there is none is known before the
+ * first step, and told once. */
+static void test_no_temporary_folder(void **state) {
+    (void)state;
+    static const char program[] = LF_BUILD_DIR "/lora-ft-mpi " PICTURES "--max_steps 2 --output_dir nowhere";
+    must(run_shell(text("{ cd %s && M=%s/golden/vit-base && mpirun --bind-to none -np 1 %s : -np 1 env TMPDIR=/nowhere "
+                        "%s; } 2>&1",
+                        root, LF_TEST_DIR, program, program)),
+         1);
+    said("lora-ft train: rank 1 (");
+    const char *at = strstr(output, "set TMPDIR to a folder that can be written into");
+    assert_true(at && !strstr(at + 1, "set TMPDIR"));
+    assert_false(lf_is_dir(text("%s/nowhere/checkpoint-2", root)));
+}
+
 /* ---- with LF_TEST_LONG ---- */
 
 static void test_text(void **state) {
@@ -265,9 +308,14 @@ static void test_a_killed_rank(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pictures),      cmocka_unit_test(test_another_number_goes_on),
-        cmocka_unit_test(test_refused),       cmocka_unit_test(test_text),
-        cmocka_unit_test(test_eval),          cmocka_unit_test(test_a_signal_at_one_rank_stops_all),
+        cmocka_unit_test(test_pictures),
+        cmocka_unit_test(test_another_number_goes_on),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_damaged_pictures),
+        cmocka_unit_test(test_no_temporary_folder),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_eval),
+        cmocka_unit_test(test_a_signal_at_one_rank_stops_all),
         cmocka_unit_test(test_a_killed_rank),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
