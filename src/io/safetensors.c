@@ -201,8 +201,14 @@ bool lf_safetensors_as_opened(const lf_safetensors *st) {
     lf_file_state now;
     bool same = true;
     for (size_t i = 0; i < st->n_files && same; i++)
-        same = !lf_file_state_of(&now, st->files[i].path, NULL) && lf_file_state_same(&now, &st->files[i].map->file);
+        same = !lf_file_state_of(&now, st->files[i].path, NULL) && lf_file_state_same(&now, &st->files[i].known);
     return same;
+}
+
+void lf_safetensors_note_same(lf_safetensors *st, const lf_safetensors *again) {
+    if (again->n_files != st->n_files) return; /* in other pieces: looked at anew each time */
+    for (size_t i = 0; i < st->n_files; i++)
+        if (strcmp(st->files[i].path, again->files[i].path) == 0) st->files[i].known = again->files[i].map->file;
 }
 
 static void hash_u64(XXH3_state_t *h, uint64_t v) {

@@ -40,8 +40,10 @@ void lf_safetensors_drop_all(const lf_safetensors *st);
 bool lf_st_has_no_number(const lf_st_tensor *t, int64_t *at, float *value);
 /* The state in which file i was opened; false: there are no more. */
 bool lf_safetensors_file(const lf_safetensors *st, int64_t i, lf_file_state *out);
-/* Are all files still in that state? */
+/* Are all files still in that state, or in the one that was noted last? */
 bool lf_safetensors_as_opened(const lf_safetensors *st);
+/* Notes the state of `again`, the same files opened again, whose bytes were found to be the same. */
+void lf_safetensors_note_same(lf_safetensors *st, const lf_safetensors *again);
 /* XXH3-128 over names, dtypes, shapes and bytes of all tensors in name order: 32 hex digits and NUL. */
 lf_status lf_safetensors_hash(const lf_safetensors *st, char out[33], lf_err *err);
 

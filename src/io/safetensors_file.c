@@ -172,6 +172,7 @@ static lf_status map_file(lf_st_file *f, lf_err *err) {
                      f->path, (long long)st.st_size);
     } else {
         rc = lf_mapping_open(&f->map, fd, f->path, err);
+        if (!rc) f->known = f->map->file;
     }
     close(fd);
     return rc;

@@ -10,6 +10,7 @@
 typedef struct lf_st_file {
     char *path;
     const lf_mapping *map;
+    lf_file_state known; /* in which its bytes are known to be those of the mapping */
     uint64_t data_begin, data_size;
     cJSON *header;         /* holds the tensors' names */
     lf_st_tensor *tensors; /* in name order */

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "io/kept_hash.h"
 
@@ -243,9 +244,14 @@ lf_status lf_model_check_unchanged(lf_model *m, lf_err *err) {
     lf_err why = {0};
     lf_status rc = lf_safetensors_open(&now, m->path, &why);
     if (!rc) rc = lf_safetensors_hash(now, hash, &why);
+    const bool same = !rc && strcmp(hash, m->hash) == 0;
+    if (same) {
+        lf_safetensors_note_same(m->weights, now);
+        lf_info("%s: the weights' files were touched while they were in use; read again, they are the same", m->path);
+    }
     lf_safetensors_close(now);
+    if (same) return LF_OK;
     if (rc == LF_ENOMEM) return lf_fail(err, rc, "%s", why.message);
-    if (!rc && strcmp(hash, m->hash) == 0) return LF_OK; /* touched, or put back as it was */
     return lf_fail(err, LF_EDATA,
                    "%s: the weights changed while they were in use (%s); nobody but their owner should write into a "
                    "model's files, and a new version belongs into a new folder",

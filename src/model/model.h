@@ -188,11 +188,12 @@ int64_t lf_model_mapped_bytes(const lf_model *m); /* of its weights that are rea
 /* Bytes that the closing evaluation of a training takes beside what the model has: that of a second one, as its file
  * has it, where quantised weights were given back before. May be below 0. */
 int64_t lf_model_bytes_of_closing(const lf_model *m);
-/* LF_EDATA if the files that the model was opened from are not what they were, which its weights may have followed: by
- * device, inode, size, mtime and ctime, and where one of them differs by the hash. The model is of no use then. */
 /* After numbers that are not finite, which failed with `rc`: LF_EDATA, naming the tensor, where those of the model's
  * files are not; else rc, and err as it is. */
 lf_status lf_model_blame(const lf_model *m, lf_status rc, lf_err *err);
+/* LF_EDATA if the files that the model was opened from are not what they were, which its weights may have followed: by
+ * device, inode, size, mtime and ctime, and where one of them differs by the hash. The model is of no use then. Where
+ * the hash is the same that is said, and the files are not read again until the next change. */
 lf_status lf_model_check_unchanged(lf_model *m, lf_err *err);
 /* What config.json alone says: sizes, modules and labels. The weights need not be there, and nothing can be computed.
  * `path`: a model's folder, or a config.json. */
