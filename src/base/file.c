@@ -53,11 +53,30 @@ static lf_status read_all(char **out, size_t *size, int fd, size_t expected, con
     return lf_no_memory(err, "the %zu bytes of %s", capacity, path);
 }
 
+int lf_open_to_read(const char *path) {
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+    if (flags >= 0 && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0) return fd; /* one that has a writer is waited for */
+    const int why = errno;
+    if (fd >= 0) close(fd);
+    errno = why;
+    return -1;
+}
+
+FILE *lf_fopen_to_read(const char *path) {
+    const int fd = lf_open_to_read(path);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "rb");
+    const int why = errno;
+    if (fd >= 0 && !f) close(fd);
+    errno = why;
+    return f;
+}
+
 lf_status lf_file_read(char **out, size_t *size, const char *path, lf_err *err) {
     struct stat st;
     *out = NULL;
     *size = 0;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const int fd = lf_open_to_read(path);
     if (fd < 0) return lf_fail_errno(err, "open", path);
     lf_status rc = LF_OK;
     if (fstat(fd, &st) != 0)
@@ -326,7 +345,7 @@ out:
 
 lf_status lf_file_begins(void *out, size_t room, size_t *n, const char *path, lf_err *err) {
     *n = 0;
-    FILE *f = fopen(path, "rb");
+    FILE *f = lf_fopen_to_read(path);
     if (!f) return lf_fail_errno(err, "open", path);
     *n = fread(out, 1, room, f);
     const lf_status rc = ferror(f) ? lf_fail_errno(err, "read", path) : LF_OK;

@@ -8,6 +8,10 @@
 
 #include "base/error.h"
 
+/* A descriptor, or -1 and errno. A named pipe into which nobody writes is an empty file: opened as usual it would make
+ * us wait for ever, and it may stand in a folder from elsewhere. */
+int lf_open_to_read(const char *path);
+FILE *lf_fopen_to_read(const char *path); /* the same; NULL and errno */
 /* The file's bytes plus a NUL; freed by lf_free. LF_EDATA above 2 GiB. */
 lf_status lf_file_read(char **out, size_t *size, const char *path, lf_err *err);
 

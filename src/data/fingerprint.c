@@ -63,7 +63,7 @@ static lf_status look_at(taking *t, file *f) {
     if (t->skip_unreadable) return LF_OK;
     if (stat(f->path, &f->st) == 0 && !S_ISREG(f->st.st_mode))
         return lf_fail(t->err, LF_EDATA, "%s: expected a file; a folder, pipe or device has no fingerprint", f->path);
-    const int fd = open(f->path, O_RDONLY | O_CLOEXEC); /* for its errno */
+    const int fd = lf_open_to_read(f->path); /* for its errno */
     if (fd < 0) return lf_fail_errno(t->err, "open", f->path);
     close(fd);
     return lf_fail(t->err, LF_EDATA, "%s: changed while it is read", f->path);

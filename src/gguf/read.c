@@ -1,12 +1,12 @@
 /* GGUF files, read: nothing in one is trusted, every length, count, offset and name is checked before use. */
-#define _POSIX_C_SOURCE 200809L /* O_CLOEXEC */
-#include <fcntl.h>
+#define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mapping.h"
 #include "base/mem.h"
 #include "gguf/format.h"
@@ -291,7 +291,7 @@ static lf_status take_all(reading *r) {
 
 static lf_status map_file(lf_gguf *g, lf_err *err) {
     struct stat st;
-    const int fd = open(g->path, O_RDONLY | O_CLOEXEC);
+    const int fd = lf_open_to_read(g->path);
     if (fd < 0) return lf_fail_errno(err, "open", g->path);
     lf_status rc = fstat(fd, &st) == 0 ? LF_OK : lf_fail_errno(err, "read", g->path);
     if (!rc && (!S_ISREG(st.st_mode) || st.st_size == 0))

@@ -1,7 +1,6 @@
-#define _POSIX_C_SOURCE 200809L /* O_CLOEXEC */
+#define _POSIX_C_SOURCE 200809L
 #include "io/safetensors_file.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,7 +159,7 @@ static lf_status parse_tensors(lf_st_file *f, lf_err *err) {
 static lf_status map_file(lf_st_file *f, lf_err *err) {
     struct stat st;
     lf_status rc = LF_OK;
-    const int fd = open(f->path, O_RDONLY | O_CLOEXEC);
+    const int fd = lf_open_to_read(f->path);
     if (fd < 0) return lf_fail_errno(err, "open", f->path);
     if (fstat(fd, &st) != 0) {
         rc = lf_fail_errno(err, "read", f->path);

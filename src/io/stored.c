@@ -4,6 +4,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "io/safetensors.h"
 
@@ -25,7 +26,7 @@ lf_status lf_stored_hash_file(char out[33], const char *path, lf_err *err) {
     enum { BLOCK = 1 << 16 };
     XXH3_state_t *state = XXH3_createState();
     unsigned char *block = lf_malloc(BLOCK);
-    FILE *f = state && block ? fopen(path, "rb") : NULL;
+    FILE *f = state && block ? lf_fopen_to_read(path) : NULL;
     lf_status rc = LF_OK;
     if (!state || !block)
         rc = lf_no_memory(err, "%s", path);

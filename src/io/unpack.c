@@ -2,7 +2,6 @@
 #include "io/unpack.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -259,7 +258,7 @@ lf_status lf_unpacked_size(int64_t *bytes, const char *path, lf_err *err) {
     lf_status rc = lf_file_begins(begins, sizeof begins, &n, path, err);
     const lf_packing *p = rc ? NULL : lf_packing_of(begins, n);
     if (!rc && !p) rc = lf_fail(err, LF_EDATA, "%s: is not compressed", path);
-    const int in = rc ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    const int in = rc ? -1 : lf_open_to_read(path);
     if (!rc && in < 0) rc = lf_fail_errno(err, "open", path);
     if (!rc) rc = lf_unpack(&content, p, in, path, err);
     if (!rc && fstat(content, &st)) rc = lf_fail_errno(err, "read", path);

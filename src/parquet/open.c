@@ -1,9 +1,9 @@
-#define _POSIX_C_SOURCE 200809L /* O_CLOEXEC */
-#include <fcntl.h>
+#define _POSIX_C_SOURCE 200809L
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "parquet/internal.h"
 
@@ -22,7 +22,7 @@ static lf_status map(lf_parquet *p, int fd, lf_err *err) {
 
 lf_status lf_parquet_open(lf_parquet **out, const char *path, lf_err *err) {
     *out = NULL;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const int fd = lf_open_to_read(path);
     if (fd < 0) return lf_fail_errno(err, "open", path);
     lf_parquet *p = lf_calloc(1, sizeof *p);
     lf_status rc = p ? LF_OK : lf_no_memory(err, "%s", path);

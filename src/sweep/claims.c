@@ -129,7 +129,7 @@ static double seconds_of(const struct stat *st) {
 static lf_status look(bool *is_there, seen *s, const char *path, lf_err *err) {
     char text[MOST_BYTES];
     struct stat st;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const int fd = lf_open_to_read(path);
     *s = (seen){0};
     *is_there = fd >= 0;
     if (fd < 0) return errno == ENOENT ? LF_OK : lf_fail_to(err, "read", path);

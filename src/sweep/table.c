@@ -153,7 +153,7 @@ void lf_table_ended(lf_table *t, int64_t point, double seconds, const char *why)
 static void progress_text(const lf_point *at, char *text, size_t size) {
     char tail[4096];
     char *path = lf_path_join(at->run_dir, "metrics.jsonl");
-    FILE *f = path ? fopen(path, "rb") : NULL;
+    FILE *f = path ? lf_fopen_to_read(path) : NULL;
     snprintf(text, size, "starting");
     lf_free(path);
     if (!f) return;

@@ -14,7 +14,12 @@
 
 #include "base/folder.h"
 #include "base/json.h"
+#include "data/text/internal.h"
+#include "gguf/format.h"
 #include "io/gzip.h"
+#include "io/safetensors.h"
+#include "io/stored.h"
+#include "parquet/parquet.h"
 
 static void holds(const char *name, const char *text) {
     char *s = NULL;
@@ -100,6 +105,44 @@ static void test_atomic(void **state) {
     struct stat st;
     assert_int_equal(stat(in_folder("mode"), &st), 0);
     assert_int_equal(st.st_mode & 0777, 0640); /* as any program's files, not as mkstemp's */
+}
+
+/* A pipe that stands in a folder from elsewhere, and into which nobody writes, keeps no reader waiting; one with a
+ * writer is waited for. */
+static void test_a_pipe_of_nobody(void **state) {
+    (void)state;
+    const char *path = in_folder("nobody");
+    lf_err err = {0};
+    char *s = NULL, hash[33], begins[4];
+    size_t n = 1;
+    lf_safetensors *tensors = NULL;
+    lf_gguf *gguf = NULL;
+    lf_parquet *parquet = NULL;
+    lf_text_map map;
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(120); /* what waits is ended, with the test */
+    assert_int_equal(lf_file_read(&s, &n, path, &err), LF_OK);
+    assert_int_equal(n, 0);
+    lf_free(s);
+    assert_int_equal(lf_file_begins(begins, sizeof begins, &n, path, &err), LF_OK);
+    assert_int_equal(n, 0);
+    assert_int_equal(lf_stored_hash_file(hash, path, &err), LF_OK);
+    assert_int_not_equal(lf_safetensors_open(&tensors, path, &err), LF_OK);
+    assert_int_not_equal(lf_gguf_open(&gguf, path, &err), LF_OK);
+    assert_int_not_equal(lf_parquet_open(&parquet, path, &err), LF_OK);
+    assert_int_not_equal(lf_text_map_open(&map, path, &err), LF_OK);
+    const int writer = open(path, O_RDWR);
+    assert_true(writer >= 0);
+    FILE *f = lf_fopen_to_read(path);
+    assert_non_null(f);
+    assert_int_equal(fcntl(fileno(f), F_GETFL) & O_NONBLOCK, 0); /* it waits for this one */
+    assert_int_equal(write(writer, "late", 4), 4);
+    assert_int_equal(fread(begins, 1, 4, f), 4);
+    assert_memory_equal(begins, "late", 4);
+    fclose(f);
+    close(writer);
+    alarm(0);
+    unlink(path);
 }
 
 /* What is no file must still be there afterwards, whoever runs this. */
@@ -498,6 +541,7 @@ int main(void) {
         IN_FOLDER(test_leftovers),
         IN_FOLDER(test_read),
         IN_FOLDER(test_atomic),
+        IN_FOLDER(test_a_pipe_of_nobody),
         IN_FOLDER(test_written_in_place),
         IN_FOLDER(test_full_disk),
         IN_FOLDER(test_folders),

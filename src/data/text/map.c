@@ -1,10 +1,10 @@
 #define _POSIX_C_SOURCE 200809L /* pread */
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/utf8.h"
 #include "data/text/internal.h"
 #include "io/unpack.h"
@@ -49,7 +49,7 @@ static lf_status unpack(lf_text_map *m, int *fd, lf_err *err) {
 lf_status lf_text_map_open(lf_text_map *m, const char *path, lf_err *err) {
     struct stat st;
     *m = (lf_text_map){.path = path};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = lf_open_to_read(path);
     if (fd < 0) return lf_fail_errno(err, "open", path);
     lf_status rc = LF_OK;
     if (fstat(fd, &st))
