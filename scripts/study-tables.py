@@ -43,6 +43,7 @@ FIGURES = {  # column: heading, factor, decimals
     "eval_loss": ("validation, nats", 1, 4),
     "test_loss": ("new task, nats", 1, 4),
     "average_accuracy": ("average of all tasks, %", 100, 2),
+    "average_when_learned_accuracy": ("each when learned, %", 100, 2),
     "bwt": ("BWT, points", 100, 2),
     "base_after": ("the base's own task, %", 100, 2),
 }

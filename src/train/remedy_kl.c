@@ -95,6 +95,16 @@ static lf_status keep_all(kl *s, const lf_run *run, lf_err *err) {
     return rc;
 }
 
+/* The pass over all of them is paid for by seeing them again. */
+static void say_what_is_seen(const kl *s, const lf_run *run) {
+    const int64_t seen = run->total_steps * run->accumulation * run->batch_size;
+    if (seen < s->examples && run->method != LF_METHOD_FULL)
+        lf_info(
+            "the base is asked for all %lld examples of kl_data, of which this run sees %lld; with kl_cache_mb 0 for "
+            "those alone, as they come",
+            (long long)s->examples, (long long)seen);
+}
+
 static void close(void *state) {
     kl *s = state;
     lf_free(s->kept);
@@ -115,6 +125,7 @@ static lf_status open(void **state, char **hash, const lf_run *run, lf_err *err)
     if (!s->kept)
         return lf_no_memory(err, "what the base says of kl_data, %lld x %lld numbers; try a smaller kl_cache_mb",
                             (long long)s->examples, (long long)s->width);
+    say_what_is_seen(s, run);
     return lf_cfg_bool(run->cfg, LF_dry_run) ? LF_OK : lf_world_agree(keep_all(s, run, err), err);
 }
 

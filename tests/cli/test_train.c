@@ -889,6 +889,9 @@ static void test_kl_of_all_weights(void **state) {
     said("with method head nothing is trained");
     must(run(TRAIN "--kl_data base --kl_weight 1 --output_dir kl-dry --dry_run"), 0);
     said("it will take about ");
+    must(run(TRAIN "--kl_data base --kl_weight 1 --max_steps 1 --per_device_train_batch_size 2 --output_dir kl-few"),
+         0);
+    said("of which this run sees 2; with kl_cache_mb 0 for those alone");
 }
 
 int main(void) {
