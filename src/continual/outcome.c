@@ -151,7 +151,7 @@ static bool is_beside_text(lf_judged_by by) {
     return by == LF_BY_ACCURACY_BESIDE_TEXT || by == LF_BY_CORRELATION_BESIDE_TEXT;
 }
 
-/* For a report of many sequences: which adapter came of it, and where the first one started. */
+/* For a report of many sequences: which adapter came of it, where the first one started, and what made it. */
 static void put_for_reports(lf_obj *o, const lf_plan *p, const lf_scores *rows) {
     const lf_plan_run *last = &p->runs[p->n_runs - 1];
     cJSON *first = NULL;
@@ -161,7 +161,10 @@ static void put_for_reports(lf_obj *o, const lf_plan *p, const lf_scores *rows) 
     lf_obj_string(o, "adapter", last->adapter + strlen(p->dir) + 1);
     if (lf_json_read_in(&first, p->runs[0].dir, "all_results.json", NULL)) return; /* it was there when it was judged */
     const cJSON *start = cJSON_GetObjectItemCaseSensitive(first, "start");
+    cJSON *made = cJSON_DetachItemFromObjectCaseSensitive(first, "made");
     if (start) lf_obj_copy(o, "start", start);
+    cJSON_DeleteItemFromObjectCaseSensitive(made, "date"); /* the same sequence on another day is the same file */
+    if (made) lf_obj_put(o, "made", made);
     cJSON_Delete(first);
 }
 

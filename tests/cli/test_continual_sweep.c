@@ -162,6 +162,7 @@ static void test_tables(void **state) {
     holds("swept/sequences.csv", "base_retention,%");
     holds("swept/bars.csv", "bwt,points");
     holds("swept/results.csv", "task_order");
+    holds("swept/results.csv", ",processor,kernels,precision");
     if (lf_is_file("/usr/bin/gnuplot")) assert_true(lf_is_file(text("%s/swept/bars.svg", root)));
 }
 
