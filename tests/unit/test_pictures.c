@@ -1087,6 +1087,34 @@ static void what_was_wrong_with_gnuplot_is_said(void **state) {
     lf_free(set);
 }
 
+/* gnuplot warns of a locale that the machine does not have, and of one without a degree sign. */
+static void gnuplot_is_spared_the_locale(void **state) {
+    (void)state;
+    static const char *const names[] = {"xx_YY.UTF-8", "C"};
+    char *set = make_set("locale", two_inits, 1, false), *run_dir = lf_path_join(set, "a1");
+    char *was = getenv("LC_ALL") ? lf_strdup(getenv("LC_ALL")) : NULL;
+    put_file(set, "gnuplot", "#!/bin/sh\necho \"$LC_ALL\" >locale-said\n");
+    assert_int_equal(set_mode(set, "gnuplot", 0755), 0);
+    for (int i = 0; i < 2; i++) {
+        lf_err err = {0};
+        bool drawn;
+        setenv("LC_ALL", names[i], 1);
+        setenv("PATH", set, 1);
+        (void)lf_report_curves(run_dir, &drawn, &err); /* it draws nothing */
+        setenv("PATH", search_path, 1);
+        char *said = get_file(run_dir, "locale-said");
+        assert_string_equal(said, "C.UTF-8\n");
+        lf_free(said);
+    }
+    if (was)
+        setenv("LC_ALL", was, 1);
+    else
+        unsetenv("LC_ALL");
+    lf_free(was);
+    lf_free(run_dir);
+    lf_free(set);
+}
+
 static char warned[2000];
 static void keep_warning(void *context, lf_log_level level, const char *line) {
     (void)context;
@@ -1314,6 +1342,7 @@ int main(void) {
         cmocka_unit_test(quotes_do_not_spoil_pictures),
         cmocka_unit_test(gnuplot_is_not_the_folders),
         cmocka_unit_test(what_was_wrong_with_gnuplot_is_said),
+        cmocka_unit_test(gnuplot_is_spared_the_locale),
         cmocka_unit_test(a_picture_that_found_no_room_is_told_of),
         cmocka_unit_test(links_and_pipes_in_a_folder_are_replaced),
         cmocka_unit_test(what_is_no_file_is_not_read),
