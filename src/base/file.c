@@ -87,6 +87,12 @@ lf_status lf_file_read(char **out, size_t *size, const char *path, lf_err *err) 
         rc = lf_fail(err, LF_EDATA, "%s: %lld bytes; expected at most 2 GiB", path, (long long)st.st_size);
     else
         rc = read_all(out, size, fd, (size_t)st.st_size, path, err);
+    if (!rc && S_ISFIFO(st.st_mode) && !*size) {
+        lf_free(*out);
+        *out = NULL;
+        rc = lf_fail(err, LF_EDATA, "%s: a pipe that nobody writes into; expected a file, or a pipe with a writer",
+                     path);
+    }
     close(fd);
     return rc;
 }

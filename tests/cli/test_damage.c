@@ -210,6 +210,16 @@ static void test_a_model_that_changes_under_a_run(void **state) {
     shell("ls -d changed/checkpoint-2");
 }
 
+/* Shapes are compared with the file before there is memory for them: 786 GB would be "out of memory". */
+static void test_a_model_that_claims_too_much(void **state) {
+    (void)state;
+    shell("cp -r " LF_TEST_DIR "/golden/lm-llama huge && echo text > huge.txt && sed -i "
+          "'s/\"vocab_size\": [0-9]*/\"vocab_size\": 16000000/; s/\"hidden_size\": [0-9]*/\"hidden_size\": 12288/' "
+          "huge/config.json");
+    must(run("eval --model huge --data huge.txt"), 3);
+    says("tensor 'model.embed_tokens.weight': expected shape [16000000, 12288] (by huge/config.json), found [");
+}
+
 /* Touched, or put back as it was: the same. That is found once, and not again at each checkpoint. */
 static void test_a_model_that_is_touched_under_a_run(void **state) {
     (void)state;
@@ -369,6 +379,7 @@ int main(void) {
         cmocka_unit_test(test_a_file_that_changes_under_a_run),
         cmocka_unit_test(test_a_model_that_changes_under_a_run),
         cmocka_unit_test(test_a_model_that_is_touched_under_a_run),
+        cmocka_unit_test(test_a_model_that_claims_too_much),
         cmocka_unit_test(test_a_model_that_is_cut_short_under_a_run),
         cmocka_unit_test(test_two_runs_share_a_model),
         cmocka_unit_test(test_verify),
