@@ -15,7 +15,7 @@ static bool next_logits(lf_graph *g, lf_lm_blocks *b, const int32_t *labels, con
 static void score_block(const lf_lm_blocks *b, const lf_lm_blocks *base, void *lse, double *ce, double *kl,
                         lf_label_score *out) {
     b->k->lm_cross_entropy(lse, b->nll, NULL, b->correct, b->logits, b->label, b->n, b->V);
-    if (base) b->k->lm_compare(ce, kl, b->logits, base->logits, b->n, b->V);
+    if (base) b->k->lm_compare(ce, kl, b->logits, base->logits, NULL, b->n, b->V);
     if (base) b->k->lm_cross_entropy(lse, base->nll, NULL, base->correct, base->logits, b->label, b->n, b->V);
     for (int64_t i = 0; i < b->n; i++)
         out[b->row[i]] = (lf_label_score){.target = true,

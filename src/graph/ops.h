@@ -156,9 +156,11 @@ lf_tensor *lf_lm_loss(lf_graph *g, lf_tensor *hidden, const lf_lm_head *head, co
 /* The same of what the base says: hidden [B,T,C] and head as there, base_hidden [B*T,C], activations that outlive
  * backward, what the base made of the same tokens, and base_head what makes logits of it, over as many tokens or over
  * the first of them only (the others have no probability to the base) -> [1] = sum of KL(softmax(base's logits) ||
- * softmax(logits)) / normalizer over the rows whose label is not below 0. The count has no nll and no correct. */
+ * softmax(logits)) / normalizer over the rows whose label is not below 0. The count has no nll and no correct.
+ * without_label: the label is taken out of both, as in lf_kl_to. */
 lf_tensor *lf_lm_kl_to(lf_graph *g, lf_tensor *hidden, const lf_lm_head *head, const void *base_hidden,
-                       const lf_lm_head *base_head, const int32_t *labels, double normalizer, lf_lm_counts *counts);
+                       const lf_lm_head *base_head, const int32_t *labels, bool without_label, double normalizer,
+                       lf_lm_counts *counts);
 
 /* logits [rows,V], labels [rows] (borrowed until backward; < 0 is ignored) -> [1]: the sum over rows divided by
  * `normalizer` (the number of targets in the whole accumulated batch), with label smoothing as torch's. */
@@ -176,7 +178,9 @@ lf_tensor *lf_bce_loss(lf_graph *g, lf_tensor *logits, const float *targets, dou
 lf_tensor *lf_mse_loss(lf_graph *g, lf_tensor *logits, const float *targets, double normalizer);
 
 /* How far predictions have moved from the base's: the sum over rows of KL(softmax(base) || softmax(logits)), divided by
- * `normalizer` -> [1]. logits [rows,V] in full precision; base [rows,V] plain floats, borrowed, constants. */
-lf_tensor *lf_kl_to(lf_graph *g, lf_tensor *logits, const float *base, double normalizer);
+ * `normalizer` -> [1]. logits [rows,V] in full precision; base [rows,V] plain floats, borrowed, constants. without
+ * [rows], borrowed until backward: an entry of each row that is taken out of both, whose rest then sums to 1; below 0,
+ * or NULL: none. */
+lf_tensor *lf_kl_to(lf_graph *g, lf_tensor *logits, const float *base, const int32_t *without, double normalizer);
 
 #endif

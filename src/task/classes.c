@@ -21,16 +21,21 @@ static const lf_classifier *old_head(const lf_task *t) {
     return lf_classes_head_stays(t) ? &m->head : m->base_head.module ? &m->base_head : NULL;
 }
 
+/* Is it told by the base's own head? */
+static bool is_of_base(const lf_task *t, lf_data_role role) {
+    return lf_data_is_base(role) || (role == LF_DATA_KL && lf_task_reads_labels(t, role));
+}
+
 /* The key decides; else the head that stays, or is judged; else, of what is judged, the training data. */
 bool lf_classes_problem(const lf_task *t, lf_data_role role, lf_problem *out) {
     const lf_model *m = t->model;
     const lf_classifier *head = NULL;
     lf_data_labels trained;
-    if (lf_data_is_base(role)) {
+    if (is_of_base(t, role)) {
         *out = m->base_head.problem;
         return m->base_head.module;
     }
-    if (!lf_data_labels_are_read(role)) return false;
+    if (!lf_task_reads_labels(t, role)) return false;
     if (role == LF_DATA_REPLAY && old_head(t)) {
         *out = old_head(t)->problem;
         return true;
@@ -122,7 +127,7 @@ static lf_status check_width(const lf_task *t, lf_data_role role, const lf_data_
 
 lf_status lf_classes_opened(lf_task *t, lf_data_role role, lf_err *err) {
     lf_data_labels l;
-    if (!lf_data_labels_are_read(role) || !t->source->labels(t, role, &l)) return LF_OK;
+    if (!lf_task_reads_labels(t, role) || role == LF_DATA_KL || !t->source->labels(t, role, &l)) return LF_OK;
     if (role == LF_DATA_REPLAY && old_head(t)) return check_head_fits(old_head(t), &l, err);
     const lf_status rc = lf_data_is_base(role) ? check_base(t, &l, err) : LF_OK;
     if (rc || role != LF_DATA_TRAIN) return rc ? rc : check_width(t, role, &l, err);
@@ -153,10 +158,10 @@ lf_status lf_classes_labels(const lf_task *t, lf_data_role role, lf_key_id key, 
     lf_data_labels trained;
     (void)key;
     *names = NULL;
-    if (!lf_data_labels_are_read(role)) return LF_OK;
+    if (!lf_task_reads_labels(t, role)) return LF_OK;
     if (role == LF_DATA_TRAIN) return lf_classes_head_stays(t) ? take(&m->head, names, n) : LF_OK;
     if (role == LF_DATA_REPLAY && old_head(t)) return take(old_head(t), names, n);
-    if (lf_data_is_base(role)) return m->base_head.module ? take(&m->base_head, names, n) : LF_OK;
+    if (is_of_base(t, role)) return m->base_head.module ? take(&m->base_head, names, n) : LF_OK;
     if (t->source->labels(t, LF_DATA_TRAIN, &trained) && trained.classes) {
         *names = trained.classes;
         *n = trained.n;

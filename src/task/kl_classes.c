@@ -2,8 +2,10 @@
  * The model's are those of the same frozen head, by which forgetting is measured too; where that head is trained
  * itself (reuse_head), of the trained one, which is what the model says. */
 #include "base/mem.h"
+#include "data/class_names.h"
 #include "task/classes.h"
 #include "task/kl.h"
+#include "task/source.h"
 
 static const lf_classifier *tuned(const lf_task *t) {
     const lf_model *m = t->model;
@@ -22,6 +24,33 @@ static lf_status check(const lf_task *t, lf_key_id key, lf_err *err) {
                        "is of heads that say one class of an example, and that of %s is for %s; replay_ratio and "
                        "l2_to_base keep others",
                        t->model->path, lf_problem_name(head->problem));
+}
+
+/* A class of the new task that the base's head does not have is nothing that could be taken out of what it says, and
+ * its number is another class's there. */
+static lf_status check_target(const lf_task *t, bool of_train, lf_err *err) {
+    const lf_classifier *head = &t->model->base_head;
+    lf_data_labels l;
+    if (head->n_labels < 3)
+        return lf_cfg_fail(t->cfg, LF_kl_mask_target, err,
+                           "takes the true class out, and %s has %lld classes: of what is left every model says the "
+                           "same; leave it out",
+                           t->model->path, (long long)head->n_labels);
+    if (!of_train || !t->source->labels(t, LF_DATA_TRAIN, &l)) return LF_OK;
+    if (!l.classes || l.problem != LF_SINGLE_LABEL)
+        return lf_cfg_fail(
+            t->cfg, LF_kl_mask_target, err,
+            "is of examples with one class each, and the labels of %s are for %s; give other kl_data, or "
+            "leave it out",
+            l.path, lf_problem_name(l.problem));
+    for (int64_t c = 0; c < l.n; c++)
+        if (lf_class_names_find(l.classes[c], head->labels, head->n_labels) < 0)
+            return lf_cfg_fail(t->cfg, LF_kl_mask_target, err,
+                               "takes the true class out of what the base says, and '%s' of train_data (%s) is none of "
+                               "the %lld classes of %s; give kl_data of its classes, train its own head on "
+                               "(reuse_head), or leave it out",
+                               l.classes[c], l.path, (long long)head->n_labels, t->model->path);
+    return LF_OK;
 }
 
 static int64_t width(const lf_task *t) { return t->model->base_head.n_labels; }
@@ -47,7 +76,9 @@ static lf_status ask(lf_said_room *out, lf_task *t, const lf_example_batch *b, l
 
 static lf_tensor *loss(lf_task *t, const lf_example_batch *b, const void *said, lf_loss_counts *counts) {
     *counts = (lf_loss_counts){.targets = b->in.B};
-    return lf_kl_to(t->g, logits(t, b, tuned(t), false), said, 1);
+    const int32_t *without = lf_cfg_bool(t->cfg, LF_kl_mask_target) ? b->labels : NULL;
+    return lf_kl_to(t->g, logits(t, b, tuned(t), false), said, without, 1);
 }
 
-const lf_kl_type lf_kl_classes = {.check = check, .width = width, .ask = ask, .loss = loss};
+const lf_kl_type lf_kl_classes = {
+    .check = check, .check_target = check_target, .width = width, .ask = ask, .loss = loss};

@@ -37,7 +37,8 @@ static lf_tensor *loss(lf_task *t, const lf_example_batch *b, const void *said, 
     lf_tensor *hidden = lf_lm_hidden(t->model, t->g, &pass);
     lf_model_lm_head(t->model, false, &head);
     lf_model_lm_head(t->model, true, &base);
-    lf_tensor *sum = lf_lm_kl_to(t->g, hidden, &head, said, &base, b->labels, 1, &found);
+    lf_tensor *sum =
+        lf_lm_kl_to(t->g, hidden, &head, said, &base, b->labels, lf_cfg_bool(t->cfg, LF_kl_mask_target), 1, &found);
     lf_done(t->g, hidden);
     *counts = (lf_loss_counts){.targets = found.targets};
     return sum;

@@ -38,10 +38,9 @@ typedef enum lf_data_role {
     LF_DATA_ROLES
 } lf_data_role;
 /* roles.c */
-bool lf_data_is_base(lf_data_role role);         /* what the base knew is measured on it */
-bool lf_data_is_put_to_base(lf_data_role role);  /* the base runs on it too, so that its own tokenizer encodes it */
-bool lf_data_is_trained_on(lf_data_role role);   /* its batches are shuffled and without end */
-bool lf_data_labels_are_read(lf_data_role role); /* else nobody asks for them */
+bool lf_data_is_base(lf_data_role role);        /* what the base knew is measured on it */
+bool lf_data_is_put_to_base(lf_data_role role); /* the base runs on it too, so that its own tokenizer encodes it */
+bool lf_data_is_trained_on(lf_data_role role);  /* its batches are shuffled and without end */
 
 /* Where a role's data come from. */
 typedef struct lf_data_from {
@@ -140,6 +139,8 @@ bool lf_task_balances(const lf_task *t);            /* sampler is balanced */
 uint64_t lf_task_data_seed(const lf_task *t);       /* by which examples are drawn and set aside */
 lf_status lf_task_prepare(lf_task *t, lf_err *err); /* the head, if the task has one to fit */
 lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what); /* the configuration's, without a processor */
+
+bool lf_task_reads_labels(const lf_task *t, lf_data_role role); /* roles.c; else nobody asks for them */
 
 /* base_data.c: opens forgetting_data as LF_DATA_BASE. choosing: and LF_DATA_BASE_EVAL, which is forgetting_eval_data
  * (LF_EUSAGE if it holds the same as forgetting_data), or without it one half of forgetting_data, drawn by data_seed

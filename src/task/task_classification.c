@@ -42,7 +42,7 @@ static lf_status check_words(const lf_task *t, lf_err *err) {
 
 static lf_status opened(lf_task *t, lf_data_role role, lf_err *err) {
     lf_data_labels l;
-    if (!lf_data_labels_are_read(role)) return LF_OK;
+    if (!lf_task_reads_labels(t, role) || role == LF_DATA_KL) return LF_OK; /* those of KL are classes of the base's */
     const bool labelled = t->source->labels(t, role, &l);
     const lf_status rc = labelled ? LF_OK : check_words(t, err);
     if (rc) return rc;

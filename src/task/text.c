@@ -81,7 +81,7 @@ static void say_unread_keys(const lf_task *t, lf_data_role role) {
 static lf_text_labels_asked labels_asked(const lf_task *t, lf_data_role role) {
     const lf_model *m = t->model;
     if (role == LF_DATA_CALIBRATION) return LF_TEXT_LABELS_HOPED; /* nobody asks for them */
-    if (role == LF_DATA_KL) return LF_TEXT_LABELS_IGNORED;
+    if (role == LF_DATA_KL && !lf_task_reads_labels(t, role)) return LF_TEXT_LABELS_IGNORED;
     if (!lf_data_is_base(role)) return LF_TEXT_LABELS_NEEDED;
     return lf_model_says(m, LF_NEXT_TOKEN) || lf_model_says(m, LF_MASKED_TOKEN) ? LF_TEXT_LABELS_MAYBE
                                                                                 : LF_TEXT_LABELS_HOPED;
@@ -292,7 +292,7 @@ static lf_status next(lf_task *t, lf_data_role role, const lf_example_batch **ou
     lf_language *l = t->data;
     lf_text_loader *loader = l->loaders[role];
     *out = NULL;
-    const bool needs_targets = l->served_all[role] && (lf_data_labels_are_read(role) || !classifies(t));
+    const bool needs_targets = l->served_all[role] && (lf_task_reads_labels(t, role) || !classifies(t));
     for (int64_t empty = 0; empty <= lf_text_loader_batches_per_epoch(loader); empty++) {
         const lf_text_batch *b;
         const lf_status rc = lf_text_loader_next(loader, &b, err);

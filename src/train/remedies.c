@@ -37,8 +37,9 @@ lf_status lf_remedies_open_data(lf_run *run, lf_err *err) {
     for (int i = 0; i < LF_N_REMEDIES && !rc; i++) {
         const lf_remedy_type *r = remedies[i].type;
         if (!has_data(run, i)) continue;
-        rc = run->task->source->open_data(run->task, r->role,
-                                          &(lf_data_from){.key = r->data, .split = "train", .limit = r->most}, err);
+        lf_data_from from = {.key = r->data, .split = "train", .limit = r->most};
+        if (r->place) rc = r->place(run, &from, err);
+        if (!rc) rc = run->task->source->open_data(run->task, r->role, &from, err);
         if (!rc && r->fits) rc = r->fits(run, err);
     }
     return rc;

@@ -25,6 +25,8 @@ typedef struct lf_remedy_type {
     lf_key_id most;    /* how many of them at most; LF_NO_KEY: all */
     lf_data_role role; /* theirs */
     int64_t (*rows)(const lf_run *run); /* of a batch of them */
+    /* Training data are open: are they from elsewhere than `data` says? LF_EUSAGE: they cannot be used. NULL: never. */
+    lf_status (*place)(const lf_run *run, lf_data_from *from, lf_err *err);
     /* They are open, and the model; nothing is measured yet. LF_EUSAGE: it cannot be followed. NULL: it always can. */
     lf_status (*fits)(const lf_run *run, lf_err *err);
     /* Bytes that a dry run, which does not fill them, leaves out, and which one pass over those examples fills. NULL:

@@ -1,7 +1,8 @@
 /* Behind each micro-batch a batch of kl_data, on which the model is held to what the untouched base says of them:
  * kl_weight times the mean of KL(base || model), of examples or of tokens (docs/method.md, "Remedies"). What the base
  * says of a picture or of a text that is classified is kept, because they are the same each time; what it says of next
- * tokens is asked again, and so is what kl_cache_mb has no room for. */
+ * tokens is asked again, and so is what kl_cache_mb has no room for. With kl_mask_target what is true of an example is
+ * taken out of both, so that the term has no say in it, and the examples may be train_data's themselves. */
 #include <math.h>
 #include <string.h>
 
@@ -24,11 +25,29 @@ static const lf_kl_type *of(const lf_run *run) { return run->task->type->kl; }
 
 /* ---- before anything is measured ---- */
 
+static bool masks(const lf_run *run) { return lf_cfg_bool(run->cfg, LF_kl_mask_target); }
+
 static lf_status check(const lf_run *run, lf_err *err) {
     if (lf_cfg_is_set(run->cfg, LF_kl_data)) return LF_OK;
-    return lf_cfg_fail(run->cfg, LF_kl_weight, err,
-                       "needs 'kl_data', examples such as the base was trained on (their labels are not read); where "
-                       "there are none, give it train_data");
+    if (!masks(run))
+        return lf_cfg_fail(run->cfg, LF_kl_weight, err,
+                           "needs 'kl_data', examples such as the base was trained on (their labels are not read); "
+                           "where there are none, give it train_data, or set kl_mask_target");
+    if (lf_cfg_f64(run->cfg, LF_train_val_split) > 0 && !lf_cfg_json(run->cfg, LF_eval_data))
+        return lf_cfg_fail(run->cfg, LF_kl_mask_target, err,
+                           "takes all of train_data where no kl_data are given, and with train_val_split some of them "
+                           "are set aside to judge on; give kl_data or eval_data");
+    return LF_OK;
+}
+
+/* Without kl_data those of the new task. */
+static lf_status place(const lf_run *run, lf_data_from *from, lf_err *err) {
+    const lf_kl_type *type = of(run);
+    const cJSON *data = lf_cfg_json(run->cfg, LF_kl_data), *train = lf_cfg_json(run->cfg, LF_train_data);
+    if (!data) *from = (lf_data_from){.key = LF_train_data, .split = "train", .limit = LF_max_train_samples};
+    const lf_status rc = masks(run) ? type->check(run->task, LF_kl_weight, err) : LF_OK;
+    if (rc || !masks(run) || !type->check_target) return rc;
+    return type->check_target(run->task, !data || cJSON_Compare(data, train, true), err);
 }
 
 static int64_t bytes_of(const lf_run *run) {
@@ -186,6 +205,7 @@ const lf_remedy_type lf_remedy_kl = {.check = check,
                                      .learn = learn,
                                      .data = LF_kl_data,
                                      .role = LF_DATA_KL,
+                                     .place = place,
                                      .rows = rows,
                                      .fits = fits,
                                      .kept_bytes = kept_bytes};

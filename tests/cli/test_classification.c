@@ -162,6 +162,9 @@ static void test_merged_model_classifies(void **state) {
         assert_non_null(strstr(lines, "\"kl\":"));
         lf_free(lines);
     }
+    must(text("%sheld-rest --reuse_head --kl_mask_target true", held), 2); /* of two classes one is left */
+    assert_non_null(strstr(output, "'kl_mask_target'"));
+    assert_non_null(strstr(output, "has 2 classes"));
     /* all weights trained on, with its own head */
     must("train --model merged --method full --reuse_head --train_data films.jsonl --forgetting_data judged.jsonl "
          "--max_steps 4 --lr 1e-3 --threads 1 --output_dir full",

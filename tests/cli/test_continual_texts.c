@@ -82,6 +82,21 @@ static void test_joint_language(void **state) {
     same_files("both/joint/metrics.jsonl", "list/metrics.jsonl");
 }
 
+/* A remedy of each task's own texts, which nothing has to be given for: the first task's run is that of `train`. */
+static void test_held_without_the_target(void **state) {
+    (void)state;
+    static const char held[] = "--kl_weight 1 --kl_mask_target true --logging_steps 1 ";
+    must(text(SHARED LANGUAGE "%s --output_dir held", held), 0);
+    must(text("train --model pre/model --max_seq_length 40 --threads 1 --lr 2e-2 --batch_size 4 --r 2 --max_steps 4 "
+              "--forgetting_data plain.txt --train_data a.jsonl --eval_data a.jsonl %s --output_dir held-a",
+              held),
+         0);
+    same_files("held/task-01-a/metrics.jsonl", "held-a/metrics.jsonl");
+    assert_true(last_logged("held/task-01-a", "kl") > 0 && last_logged("held/task-02-b", "kl") > 0);
+    must(text(SHARED LANGUAGE "%s --between merge --kl_reference previous --output_dir held-merge", held), 0);
+    assert_true(last_logged("held-merge/task-02-b", "kl") > 0);
+}
+
 static double perplexity(const char *flags) {
     cJSON *o = json_of(text("eval %s --max_seq_length 40 --threads 1 --precision fp32 --data a.jsonl --compare_with "
                             "none --json",
@@ -155,9 +170,13 @@ static void test_language_has_one_head(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_language),        cmocka_unit_test(test_joint_language),
-        cmocka_unit_test(test_adding_language), cmocka_unit_test(test_classes_beside_language),
-        cmocka_unit_test(test_one_measure),     cmocka_unit_test(test_language_has_one_head),
+        cmocka_unit_test(test_language),
+        cmocka_unit_test(test_joint_language),
+        cmocka_unit_test(test_held_without_the_target),
+        cmocka_unit_test(test_adding_language),
+        cmocka_unit_test(test_classes_beside_language),
+        cmocka_unit_test(test_one_measure),
+        cmocka_unit_test(test_language_has_one_head),
     };
     return cmocka_run_group_tests(tests, setup_all, teardown);
 }

@@ -36,6 +36,7 @@ static const struct {
     {"ewc", "ewc_weight", "100", "--ewc_from earlier --continue_from earlier/adapter"},
     {"replay", "replay_ratio", "0.4", "--replay_data old.jsonl"},
     {"kl", "kl_weight", "0.7", "--kl_data old.jsonl"},
+    {"kl", "kl_weight", "0.7", "--kl_mask_target true"},
 };
 enum { N_REMEDIES = sizeof remedies / sizeof *remedies };
 
@@ -103,6 +104,7 @@ static const struct {
     {"--replay_ratio 1 --replay_data old.jsonl", {"replay_ratio", "0.95"}},
     {"--kl_weight 1", {"kl_weight", "kl_data", "train_data"}},
     {"--kl_weight 1 --kl_data old.jsonl --method full", {"kl_weight", "method full", "replay_ratio"}},
+    {"--kl_weight 1 --kl_mask_target true --train_val_split 0.3", {"kl_mask_target", "train_val_split", "eval_data"}},
     {"--kl_weight 1 --kl_data labelled.jsonl --task_type SEQ_CLS --train_data labelled.jsonl",
      {"kl_weight", "pre/model", "no head that says classes"}},
     {"--ewc_weight 1", {"ewc_weight", "ewc_from", "ewc_samples"}},
@@ -249,6 +251,38 @@ static void test_kl_holds(void **state) {
     assert_true(last_logged("grown", "kl") > 0);
 }
 
+/* Without what is true of each token it holds the rest: nothing at the start, less the harder it holds. */
+static void test_kl_without_the_target(void **state) {
+    (void)state;
+    static const char on[] = PLAIN "--init pissa --lr 4e-3 ";
+    must(text("%s --max_steps 1 --kl_weight 1 --kl_mask_target true --output_dir rest-first", on), 0);
+    near(last_logged("rest-first", "kl"), 0, 0);
+    must(text("%s --max_steps 20 --kl_weight 1e-9 --kl_mask_target true --output_dir rest-far", on), 0);
+    must(text("%s --max_steps 20 --kl_weight 10 --kl_mask_target true --output_dir rest-near", on), 0);
+    const double far = last_logged("rest-far", "kl") / 1e-9, close = last_logged("rest-near", "kl") / 10;
+    if (!(close > 0 && close < far / 2)) fail_msg("KL is %g with the term, and %g next to without", close, far);
+    /* what is not given is train_data, and as many of them */
+    must(text("%s --max_steps 4 --kl_weight 1 --kl_mask_target true --max_train_samples 9 --output_dir own", on), 0);
+    assert_non_null(strstr(output, "KL, on which the model is to say what the base says: 9 documents"));
+    must(text("%s --max_steps 4 --kl_weight 1 --kl_mask_target true --output_dir implied", on), 0);
+    must(text("%s --max_steps 4 --kl_weight 1 --kl_mask_target true --kl_data train.jsonl --output_dir named", on), 0);
+    same_files("implied/adapter/adapter_model.safetensors", "named/adapter/adapter_model.safetensors");
+    same_files("implied/metrics.jsonl", "named/metrics.jsonl");
+    must(text("%s --max_steps 4 --kl_weight 1 --kl_data train.jsonl --output_dir whole", on), 0);
+    assert_true(fabs(last_logged("whole", "kl") - last_logged("named", "kl")) > 1e-9);
+    /* without a weight it is nothing, and that is said */
+    must(text("%s --max_steps 4 --output_dir without", on), 0);
+    must(text("%s --max_steps 4 --kl_mask_target true --output_dir unread", on), 0);
+    assert_non_null(strstr(output, "'kl_mask_target' (on the command line) has no effect with kl_weight 0"));
+    same_files("without/adapter/adapter_model.safetensors", "unread/adapter/adapter_model.safetensors");
+    same_files("without/metrics.jsonl", "unread/metrics.jsonl");
+    /* words that the base does not have */
+    must(text("%s --max_steps 4 --kl_weight 1 --kl_mask_target true --added_tokens '[\"<x>\"]' --output_dir rest-grown",
+              on),
+         0);
+    assert_true(last_logged("rest-grown", "kl") > 0);
+}
+
 /* Texts with labels: of the training data's, where nothing but a new head says classes. */
 static void test_replay_of_labelled_texts(void **state) {
     (void)state;
@@ -270,6 +304,7 @@ int main(void) {
         cmocka_unit_test(test_orthogonal_turns_away),     cmocka_unit_test(test_ewc_holds),
         cmocka_unit_test(test_replay_is_the_mixed_batch), cmocka_unit_test(test_replay_of_labelled_texts),
         cmocka_unit_test(test_fisher_is_of_each_example), cmocka_unit_test(test_kl_holds),
+        cmocka_unit_test(test_kl_without_the_target),
     };
     return cmocka_run_group_tests(tests, setup_all, teardown);
 }

@@ -875,6 +875,29 @@ static void test_kl(void **state) {
     assert_true(last_logged("kl-new", "kl") > 0);
 }
 
+/* Of classes: with the base's head trained on, of the training pictures; beside a new head, of old ones. The labels are
+ * then read, so they must be the base's. */
+static void test_kl_without_the_class(void **state) {
+    (void)state;
+    static const char of_base[] = "train --model $M --train_data base --threads 2 --reuse_head --max_steps 8 "
+                                  "--logging_steps 1 --learning_rate 1e-2 --kl_mask_target true ";
+    must(run("%s --kl_weight 1e-9 --output_dir rest-far", of_base), 0);
+    must(run("%s --kl_weight 10 --output_dir rest-near", of_base), 0);
+    const double far = last_logged("rest-far", "kl") / 1e-9, near = last_logged("rest-near", "kl") / 10;
+    if (!(near > 0 && near < far / 2)) fail_msg("KL is %g with the term, and %g next to without", near, far);
+    must(run("%s --kl_weight 10 --kl_cache_mb 0 --output_dir rest-asked", of_base), 0);
+    const double asked = last_logged("rest-asked", "kl") / 10;
+    if (!(fabs(near - asked) <= 1e-3 * near)) fail_msg("kept %g, asked each time %g", near, asked);
+    static const char of_new[] = TRAIN "--max_steps 3 --logging_steps 1 --kl_weight 1 --kl_mask_target true ";
+    must(run("%s --kl_data base --output_dir rest-old", of_new), 0);
+    assert_true(last_logged("rest-old", "kl") > 0);
+    must(run("%s --output_dir rest-new", of_new), 2);
+    said("'kl_mask_target'");
+    said("reuse_head");
+    must(run("%s --kl_data data --output_dir rest-new", of_new), 2);
+    said("'kl_mask_target'");
+}
+
 /* All weights: the base is gone after the first step, and what it said is kept. */
 static void test_kl_of_all_weights(void **state) {
     (void)state;
@@ -902,6 +925,7 @@ int main(void) {
                                        cmocka_unit_test(test_dry_run_says_what_it_takes),
                                        cmocka_unit_test(test_replay),
                                        cmocka_unit_test(test_kl),
+                                       cmocka_unit_test(test_kl_without_the_class),
                                        cmocka_unit_test(test_kl_of_all_weights),
                                        cmocka_unit_test(test_run_has_all_its_files),
                                        cmocka_unit_test(test_keys_of_text),

@@ -686,21 +686,31 @@ static void lm_logits_run(context *c) { /* bits: bias, softcap */
     c->k->lm_logits(c->b[LM_LOGITS], c->variant & 1 ? c->b[LM_BIAS] : NULL, c->s[0], c->s[1], 0.7, softcap);
     c->k->lm_logits_backward(c->b[LM_DLOGITS], softcap > 0 ? c->b[LM_LOGITS] : NULL, c->s[0] * c->s[1], 0.3, softcap);
 }
-static void lm_compare_run(context *c) {
+/* An entry of each row but of every fifth. */
+static const int32_t *some_taken_out(int64_t rows, int64_t words) {
+    static int32_t out[MAX_ROWS];
+    const int32_t *ids = some_ids(rows, words);
+    for (int64_t i = 0; i < rows; i++) out[i] = i % 5 == 4 ? -1 : ids[i];
+    return out;
+}
+
+static void lm_compare_run(context *c) { /* bit: an entry is taken out */
     static double ce[MAX_ROWS], kl[MAX_ROWS];
     const int64_t rows = c->s[0], words = c->s[1];
-    c->k->lm_compare(ce, kl, c->b[LM_LOGITS], c->b[LM_BASE], rows, words);
+    const int32_t *out = c->variant & 1 ? some_taken_out(rows, words) : NULL;
+    c->k->lm_compare(ce, kl, c->b[LM_LOGITS], c->b[LM_BASE], out, rows, words);
     put_real(c, LM_CE, ce, rows);
     put_real(c, LM_KL, kl, rows);
-    c->k->lm_compare(ce, kl, c->b[LM_LOGITS], c->b[LM_LOGITS], rows, words);
+    c->k->lm_compare(ce, kl, c->b[LM_LOGITS], c->b[LM_LOGITS], out, rows, words);
     for (int64_t i = 0; i < rows; i++) assert_true(kl[i] == 0 || isnan(kl[i]));
 }
 
-static void lm_compare_backward_run(context *c) { /* bit: add */
+static void lm_compare_backward_run(context *c) { /* bits: add, once, an entry is taken out */
     const int64_t rows = c->s[0], words = c->s[1];
-    c->k->lm_compare_backward(c->b[LM_DLOGITS], c->variant & 1, 0.3, c->b[LM_LOGITS], c->b[LM_BASE], rows, words);
+    const int32_t *out = c->variant & 4 ? some_taken_out(rows, words) : NULL;
+    c->k->lm_compare_backward(c->b[LM_DLOGITS], c->variant & 1, 0.3, c->b[LM_LOGITS], c->b[LM_BASE], out, rows, words);
     if (c->variant & 2) return;
-    c->k->lm_compare_backward(c->b[LM_BASE], false, 0.3, c->b[LM_LOGITS], c->b[LM_LOGITS], rows, words);
+    c->k->lm_compare_backward(c->b[LM_BASE], false, 0.3, c->b[LM_LOGITS], c->b[LM_LOGITS], out, rows, words);
     for (int64_t i = 0; i < rows * words; i++) {
         const double x = get(c->b[LM_BASE], c->k->act_dtype, i);
         assert_true(x == 0 || isnan(x));
@@ -1138,6 +1148,7 @@ static const kernel_case cases[] = {
      .sizes = lm_sizes,
      .run = lm_compare_run,
      .shapes = logit_shapes,
+     .variants = 2,
      .real = REAL_LM,
      .nan = {LM_LOGITS, LM_CE},
      .tolerance = 1e-5},
@@ -1145,7 +1156,7 @@ static const kernel_case cases[] = {
      .sizes = lm_sizes,
      .run = lm_compare_backward_run,
      .shapes = logit_shapes,
-     .variants = 4,
+     .variants = 8,
      .real = REAL_LM,
      .nan = {LM_LOGITS, LM_DLOGITS},
      .tolerance = 1e-6},

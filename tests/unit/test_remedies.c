@@ -253,12 +253,71 @@ static void test_kl_by_hand(void **state) {
     lf_tensor_init(&t, LF_F64, 2, (int64_t[]){2, 2}, logits, grad);
     t.requires_grad = true;
     lf_graph_begin(g, true, true, 0);
-    lf_tensor *kl = lf_kl_to(g, &t, base, 2);
+    lf_tensor *kl = lf_kl_to(g, &t, base, NULL, 2);
     CHECK_OK(lf_graph_status(g, &err_));
     assert_true(fabs(*(double *)kl->data - log(4.0 / 3) / 4) < 1e-12);
     CHECK_OK(lf_graph_backward(g, kl, 6, &err_));
     assert_true(fabs(grad[0] - 0.75) < 1e-12 && fabs(grad[1] + 0.75) < 1e-12 && grad[2] == 0 && grad[3] == 0);
     lf_graph_free(g);
+}
+
+/* By hand, three classes, the first of them true: q = (3/4, 1/4) and p = (1/2, 1/2) of the other two, however sure
+ * either is of the first: KL = 3/4 log(3/2) + 1/4 log(1/2), and its slope p - q. Nothing is taken out of the second
+ * row, whose p and q are (1/3, 1/3, 1/3) and (1/2, 1/4, 1/4); the third row differs in nothing but the entry that is
+ * out. */
+static void test_kl_without_the_target_by_hand(void **state) {
+    (void)state;
+    double logits[9] = {9, 2, 2, 1, 1, 1, 0.5, -40, 0.25}, grad[9] = {0};
+    static const double slope[9] = {0, -0.25, 0.25, -1.0 / 6, 1.0 / 12, 1.0 / 12};
+    const float base[9] = {-3, logf(3), 0, logf(2), 0, 0, 0.5f, 70, 0.25f};
+    static const int32_t without[3] = {0, -1, 1};
+    lf_tensor t;
+    lf_graph *g = lf_graph_new(&lf_kernels_ref_f64, 1);
+    assert_non_null(g);
+    lf_tensor_init(&t, LF_F64, 2, (int64_t[]){3, 3}, logits, grad);
+    t.requires_grad = true;
+    lf_graph_begin(g, true, true, 0);
+    lf_tensor *kl = lf_kl_to(g, &t, base, without, 2);
+    CHECK_OK(lf_graph_status(g, &err_));
+    const double first = 0.75 * log(1.5) + 0.25 * log(0.5), second = 0.5 * log(1.5) + 0.5 * log(0.75);
+    assert_true(fabs(*(double *)kl->data - (first + second) / 2) < 1e-7); /* log 3 is a float */
+    CHECK_OK(lf_graph_backward(g, kl, 6, &err_));
+    for (int i = 0; i < 9; i++) assert_true(fabs(grad[i] - 3 * slope[i]) < 1e-6);
+    assert_true(grad[0] == 0);
+    for (int i = 6; i < 9; i++) assert_true(grad[i] == 0);
+    /* an entry that is not there */
+    static const int32_t wrong[3] = {0, 3, 1};
+    lf_graph_begin(g, true, true, 0);
+    (void)lf_kl_to(g, &t, base, wrong, 2);
+    CHECK_FAILS(LF_ESHAPE, lf_graph_status(g, &err_), "kl_to", "3", "row 1");
+    lf_graph_free(g);
+}
+
+/* The chain rule: all of a divergence is that of "is it the target?", and of the rest so much as the base has there. */
+static void test_kl_is_of_the_target_and_the_rest(void **state) {
+    (void)state;
+    enum { ROWS = 40, CLASSES = 9 };
+    double logits[ROWS * CLASSES], base[ROWS * CLASSES], ce[ROWS], all[ROWS], rest[ROWS];
+    int32_t target[ROWS];
+    for (int i = 0; i < ROWS * CLASSES; i++) {
+        logits[i] = 3 * (double)fixture_random(5000, i);
+        base[i] = 3 * (double)fixture_random(5001, i);
+    }
+    for (int32_t i = 0; i < ROWS; i++) target[i] = i % CLASSES;
+    lf_kernels_ref_f64.lm_compare(ce, all, logits, base, NULL, ROWS, CLASSES);
+    lf_kernels_ref_f64.lm_compare(ce, rest, logits, base, target, ROWS, CLASSES);
+    for (int i = 0; i < ROWS; i++) {
+        double p = 0, q = 0;
+        for (int v = 0; v < CLASSES; v++) {
+            p += exp(logits[i * CLASSES + v] - logits[i * CLASSES + target[i]]);
+            q += exp(base[i * CLASSES + v] - base[i * CLASSES + target[i]]);
+        }
+        p = 1 / p;
+        q = 1 / q;
+        const double of_target = q * log(q / p) + (1 - q) * log((1 - q) / (1 - p));
+        if (!(fabs(all[i] - of_target - (1 - q) * rest[i]) < 1e-12))
+            fail_msg("row %d: %.15g is not %.15g and %.15g of the rest", i, all[i], of_target, rest[i]);
+    }
 }
 
 /* ---- the sums of a checkpoint ---- */
@@ -290,6 +349,8 @@ int main(void) {
         cmocka_unit_test(test_ewc_by_hand),
         cmocka_unit_test(test_replay_pace),
         cmocka_unit_test(test_kl_by_hand),
+        cmocka_unit_test(test_kl_without_the_target_by_hand),
+        cmocka_unit_test(test_kl_is_of_the_target_and_the_rest),
         cmocka_unit_test(test_terms_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,7 @@ typedef struct attributes {
     lf_lm_counts *counts;
     const void *base_hidden; /* [rows,C]: the loss is KL from what base_head makes of it; NULL: of the labels */
     lf_lm_head base_head;
+    bool without_label; /* of what both say, the label is taken out */
 } attributes;
 enum { HIDDEN, WEIGHT, BIAS, LORA_A, LORA_B, INPUTS }; /* WEIGHT: NULL when frozen; the later ones when there is none */
 /* Slots of saved: real [rows with targets], in their order; act [rows,C]; and, real, as the inputs that they are of */
@@ -64,6 +65,7 @@ static lf_status lm_loss_shape(lf_node *n, lf_err *err) {
 typedef struct blocks {
     lf_lm_blocks own, base;
     double *compared; /* of a block's rows ce, then kl; NULL: there is no base */
+    const int32_t *without;
 } blocks;
 
 static void begin_blocks(lf_graph *g, blocks *b, const lf_node *n, bool gradients) {
@@ -75,6 +77,7 @@ static void begin_blocks(lf_graph *g, blocks *b, const lf_node *n, bool gradient
     if (!a->base_hidden) return;
     lf_lm_blocks_begin_wide(g, &b->base, k, rows(n), &a->base_head, b->own.V);
     b->compared = lf_graph_take(g, LF_F64, 2 * b->own.size);
+    b->without = a->without_label ? b->own.label : NULL;
 }
 
 static bool make_next(lf_graph *g, lf_lm_blocks *b, const int32_t *labels, const void *hidden) {
@@ -127,7 +130,7 @@ static void scatter(const lf_lm_blocks *b, void *to, const void *from) {
 static double block_divergence(const blocks *b, lf_lm_counts *counts) {
     const lf_lm_blocks *own = &b->own;
     double sum = 0, *kl = b->compared + own->size;
-    own->k->lm_compare(b->compared, kl, own->logits, b->base.logits, own->n, own->V);
+    own->k->lm_compare(b->compared, kl, own->logits, b->base.logits, b->without, own->n, own->V);
     for (int64_t i = 0; i < own->n; i++) sum += kl[i];
     counts->targets += own->n;
     return sum;
@@ -158,7 +161,7 @@ static void block_dlogits(const blocks *all, void *dlogits, void *dbias, double 
     const lf_lm_head *h = &b->head;
     const double later = dbias ? h->scale : 1, now = scale * (dbias ? 1 : h->scale); /* the bias is not scaled */
     if (all->compared)
-        b->k->lm_compare_backward(dlogits, false, now, b->logits, all->base.logits, b->n, b->V);
+        b->k->lm_compare_backward(dlogits, false, now, b->logits, all->base.logits, all->without, b->n, b->V);
     else
         b->k->lm_cross_entropy_backward(dlogits, now, lf_const_view_at(lse, b->before, 0).data, b->logits, b->label,
                                         b->n, b->V, smoothing);
@@ -306,7 +309,7 @@ lf_tensor *lf_lm_loss(lf_graph *g, lf_tensor *hidden, const lf_lm_head *head, co
 }
 
 lf_tensor *lf_lm_kl_to(lf_graph *g, lf_tensor *hidden, const lf_lm_head *head, const void *base_hidden,
-                       const lf_lm_head *base_head, const int32_t *row_labels, double normalizer,
+                       const lf_lm_head *base_head, const int32_t *row_labels, bool without_label, double normalizer,
                        lf_lm_counts *counts) {
     return apply(g, hidden,
                  &(attributes){.head = *head,
@@ -314,5 +317,6 @@ lf_tensor *lf_lm_kl_to(lf_graph *g, lf_tensor *hidden, const lf_lm_head *head, c
                                .normalizer = normalizer,
                                .counts = counts,
                                .base_hidden = base_hidden,
-                               .base_head = *base_head});
+                               .base_head = *base_head,
+                               .without_label = without_label});
 }

@@ -122,13 +122,17 @@ enum { BASE_C = 2 };
 static double of_base_hidden[MOST_ROWS * BASE_C], of_base_W[5 * BASE_C];
 
 /* The case's second input is the tuned weight alone. */
-static lf_tensor *divergence(lf_graph *g, lf_tensor **in, lf_lm_head head, int64_t words, const int32_t *of) {
+static lf_tensor *divergence_of(lf_graph *g, lf_tensor **in, lf_lm_head head, int64_t words, const int32_t *of,
+                                bool without_label) {
     static lf_frozen W;
     for (int i = 0; i < MOST_ROWS * BASE_C; i++) of_base_hidden[i] = i * 7 % 11 * 0.3 - 1.2;
     for (int i = 0; i < 5 * BASE_C; i++) of_base_W[i] = 0.9 - 0.25 * i;
     W = (lf_frozen){.out = words, .in = BASE_C, .data = of_base_W, .act_dtype = LF_F64};
     const lf_lm_head base = {.frozen = &W, .scale = 1.3};
-    return lf_lm_kl_to(g, in[0], &head, of_base_hidden, &base, of, 3, NULL);
+    return lf_lm_kl_to(g, in[0], &head, of_base_hidden, &base, of, without_label, 3, NULL);
+}
+static lf_tensor *divergence(lf_graph *g, lf_tensor **in, lf_lm_head head, int64_t words, const int32_t *of) {
+    return divergence_of(g, in, head, words, of, false);
 }
 static lf_tensor *build_kl_frozen(lf_graph *g, lf_tensor **in) {
     return divergence(g, in, head_of(in, true), 5, labels);
@@ -148,13 +152,29 @@ static lf_tensor *kl_all(lf_graph *g, lf_tensor **in, bool frozen) {
 }
 static lf_tensor *build_kl_frozen_all(lf_graph *g, lf_tensor **in) { return kl_all(g, in, true); }
 static lf_tensor *build_kl_trained_all(lf_graph *g, lf_tensor **in) { return kl_all(g, in, false); }
-static lf_tensor *kl_blocks(lf_graph *g, lf_tensor **in, bool frozen) {
+static lf_tensor *kl_blocks(lf_graph *g, lf_tensor **in, bool frozen, bool without_label) {
     static int32_t many[MOST_ROWS];
-    for (int32_t i = 0; i < MOST_ROWS; i++) many[i] = i % 3 == 2 ? -100 : 0;
-    return divergence(g, in, head_of(in, frozen), 2, many);
+    const int32_t words = (int32_t)in[1]->shape[0];
+    for (int32_t i = 0; i < MOST_ROWS; i++) many[i] = i % 3 == 2 ? -100 : without_label ? i % words : 0;
+    return divergence_of(g, in, head_of(in, frozen), words, many, without_label);
 }
-static lf_tensor *build_kl_blocks_frozen(lf_graph *g, lf_tensor **in) { return kl_blocks(g, in, true); }
-static lf_tensor *build_kl_blocks_trained(lf_graph *g, lf_tensor **in) { return kl_blocks(g, in, false); }
+static lf_tensor *build_kl_blocks_frozen(lf_graph *g, lf_tensor **in) { return kl_blocks(g, in, true, false); }
+static lf_tensor *build_kl_blocks_trained(lf_graph *g, lf_tensor **in) { return kl_blocks(g, in, false, false); }
+
+/* Without the label, which the base may not have (4), and beside the loss that learns it. */
+static lf_tensor *without_all(lf_graph *g, lf_tensor **in, bool frozen) {
+    lf_lm_head head = head_of(in, frozen);
+    head.bias = in[2];
+    head.scale = 0.3;
+    head.softcap = 1.5;
+    return divergence_of(g, in, head, 3, labels, true);
+}
+static lf_tensor *build_without_frozen(lf_graph *g, lf_tensor **in) { return without_all(g, in, true); }
+static lf_tensor *build_without_trained(lf_graph *g, lf_tensor **in) { return without_all(g, in, false); }
+static lf_tensor *build_without_and_loss(lf_graph *g, lf_tensor **in) {
+    return lf_add(g, divergence_of(g, in, head_of(in, false), 5, labels, true), with(g, in, false, 0));
+}
+static lf_tensor *build_without_blocks(lf_graph *g, lf_tensor **in) { return kl_blocks(g, in, false, true); }
 
 #define WITH_LORA(hidden_constant, W_constant)                                                                         \
     {3, {2, 3, 4}, hidden_constant}, {2, {5, 4}, W_constant}, {2, {2, 4}, false}, { 2, {5, 2}, false }
@@ -240,5 +260,17 @@ static const lf_op_case cases[] = {
      1e-7},
     {"kl, blocks, frozen", 2, {{2, {MOST_ROWS, 1}, false}, {2, {2, 1}, true}}, build_kl_blocks_frozen, 1e-7},
     {"kl, blocks, trained", 2, {{2, {MOST_ROWS, 1}, true}, {2, {2, 1}, false}}, build_kl_blocks_trained, 1e-7},
+    {"kl without the label, words the base has not, bias, scale, softcap, frozen",
+     3,
+     {{3, {2, 3, 4}, false}, {2, {5, 4}, true}, {1, {5}, false}},
+     build_without_frozen,
+     1e-7},
+    {"kl without the label, words the base has not, bias, scale, softcap, trained",
+     3,
+     {{3, {2, 3, 4}, false}, {2, {5, 4}, false}, {1, {5}, false}},
+     build_without_trained,
+     1e-7},
+    {"kl without the label, and loss", 2, {{3, {2, 3, 4}, false}, {2, {5, 4}, false}}, build_without_and_loss, 1e-7},
+    {"kl without the label, blocks", 2, {{2, {MOST_ROWS, 1}, true}, {2, {3, 1}, false}}, build_without_blocks, 1e-7},
     {.name = NULL},
 };

@@ -100,6 +100,34 @@ static void lm_logits_backward(void *dlogits_, const void *logits, int64_t n, do
     }
 }
 
+/* A row but for the entry that is taken out: the n numbers before it, and those from `from` on. Of a whole row the
+ * second part is empty, and adds nothing to a sum. */
+typedef struct rest {
+    int64_t n, from, out; /* -1: none */
+} rest;
+
+static rest rest_of(const int32_t *without, int64_t row, int64_t V) {
+    const int64_t out = without ? without[row] : -1;
+    assert(out < V);
+    return out < 0 ? (rest){V, V, -1} : (rest){out, out + 1, out};
+}
+
+static bool nothing_is_left(const rest *r, int64_t V) { return r->n == 0 && r->from == V; }
+
+/* What is taken out is not looked at, but for being a number: NaN is not hidden. */
+static double left_out(const float *x, const float *b, const rest *r) {
+    return r->out < 0 ? 0 : 0 * ((double)x[r->out] + (double)b[r->out]);
+}
+
+static float rest_max(const float *x, const rest *r, int64_t V) {
+    const float before = row_max(x, r->n), behind = row_max(x + r->from, V - r->from);
+    return behind > before ? behind : before;
+}
+
+static double rest_logsumexp(const float *x, float max, const rest *r, int64_t V) {
+    return (double)max + log(sum_of_exp(x, max, r->n) + sum_of_exp(x + r->from, max, V - r->from));
+}
+
 /* With e = e^(b - max): sums of e, e x and e (b - x). What is summed is divided by the sum of the very same e, so that
  * the rounding of e does not show in kl. */
 typedef struct compared {
@@ -118,37 +146,59 @@ static compared compare_row(const float *x, const float *b, float max, int64_t V
     return (compared){sum, sum_x, sum_difference};
 }
 
-static void lm_compare(double *ce, double *kl, const void *logits, const void *base, int64_t rows, int64_t V) {
+static compared compare_rest(const float *x, const float *b, float max, const rest *r, int64_t V) {
+    const compared before = compare_row(x, b, max, r->n),
+                   behind = compare_row(x + r->from, b + r->from, max, V - r->from);
+    return (compared){before.e + behind.e, before.x + behind.x, before.difference + behind.difference};
+}
+
+static void lm_compare(double *ce, double *kl, const void *logits, const void *base, const int32_t *without,
+                       int64_t rows, int64_t V) {
     PARALLEL(rows * V)
     for (int64_t row = 0; row < rows; row++) {
         const float *x = (const float *)logits + row * V, *b = (const float *)base + row * V;
-        const float max = row_max(x, V), max_base = row_max(b, V);
-        const double lse = (double)max + log(sum_of_exp(x, max, V));
-        const compared c = compare_row(x, b, max_base, V);
-        ce[row] = lse - c.x / c.e;
+        const rest r = rest_of(without, row, V);
+        ce[row] = kl[row] = left_out(x, b, &r);
+        if (nothing_is_left(&r, V)) continue;
+        const float max = rest_max(x, &r, V), max_base = rest_max(b, &r, V);
+        const double lse = rest_logsumexp(x, max, &r, V);
+        const compared c = compare_rest(x, b, max_base, &r, V);
+        ce[row] += lse - c.x / c.e;
         /* not log(c.e): the same loop for both, so that equal logits give equal numbers */
-        kl[row] = c.difference / c.e + (lse - ((double)max_base + log(sum_of_exp(b, max_base, V))));
+        kl[row] += c.difference / c.e + (lse - rest_logsumexp(b, max_base, &r, V));
     }
 }
 
-/* dx may be x where both are floats, as in lm_cross_entropy_backward_row. */
-static void lm_compare_backward_row(act *dx, bool add, float scale, const float *x, const float *b, int64_t V) {
-    const float max = row_max(x, V), max_base = row_max(b, V);
-    const float lse = (float)((double)max + log(sum_of_exp(x, max, V))),
-                lse_base = (float)((double)max_base + log(sum_of_exp(b, max_base, V)));
+/* Of n numbers. dx may be x where both are floats, as in lm_cross_entropy_backward_row. */
+static void compare_backward(act *dx, bool add, float scale, const float *x, float lse, const float *b, float lse_base,
+                             int64_t n) {
     if (add) {
-        SIMD for (int64_t v = 0; v < V; v++) dx[v] =
+        SIMD for (int64_t v = 0; v < n; v++) dx[v] =
             ST(LD(dx[v]) + scale * (fast_exp(x[v] - lse) - fast_exp(b[v] - lse_base)));
     } else {
-        SIMD for (int64_t v = 0; v < V; v++) dx[v] = ST(scale * (fast_exp(x[v] - lse) - fast_exp(b[v] - lse_base)));
+        SIMD for (int64_t v = 0; v < n; v++) dx[v] = ST(scale * (fast_exp(x[v] - lse) - fast_exp(b[v] - lse_base)));
     }
+}
+
+static void lm_compare_backward_row(act *dx, bool add, float scale, const float *x, const float *b, const rest *r,
+                                    int64_t V) {
+    const float zero = (float)left_out(x, b, r);
+    if (!nothing_is_left(r, V)) {
+        const float lse = (float)rest_logsumexp(x, rest_max(x, r, V), r, V),
+                    lse_base = (float)rest_logsumexp(b, rest_max(b, r, V), r, V);
+        compare_backward(dx, add, scale, x, lse, b, lse_base, r->n);
+        compare_backward(dx + r->from, add, scale, x + r->from, lse, b + r->from, lse_base, V - r->from);
+    }
+    if (r->out >= 0) dx[r->out] = add ? ST(LD(dx[r->out]) + zero) : ST(zero);
 }
 
 static void lm_compare_backward(void *dlogits_, bool add, double scale, const void *logits, const void *base,
-                                int64_t rows, int64_t V) {
+                                const int32_t *without, int64_t rows, int64_t V) {
     act *dlogits = dlogits_;
     PARALLEL(rows * V)
-    for (int64_t row = 0; row < rows; row++)
+    for (int64_t row = 0; row < rows; row++) {
+        const rest r = rest_of(without, row, V);
         lm_compare_backward_row(dlogits + row * V, add, (float)scale, (const float *)logits + row * V,
-                                (const float *)base + row * V, V);
+                                (const float *)base + row * V, &r, V);
+    }
 }

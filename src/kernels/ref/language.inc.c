@@ -114,10 +114,11 @@ static void lm_logits_backward(void *dlogits, const void *logits, int64_t n, dou
     }
 }
 
-static double logsumexp(const real *x, int64_t n) {
+/* Of all numbers but that at `without`; -1: of all. */
+static double logsumexp(const real *x, int64_t n, int64_t without) {
     double max = -INFINITY, sum = 0;
-    for (int64_t i = 0; i < n; i++) max = (double)x[i] > max ? (double)x[i] : max;
-    for (int64_t i = 0; i < n; i++) sum += exp((double)x[i] - max);
+    for (int64_t i = 0; i < n; i++) max = i != without && (double)x[i] > max ? (double)x[i] : max;
+    for (int64_t i = 0; i < n; i++) sum += i != without ? exp((double)x[i] - max) : 0;
     return max + log(sum);
 }
 
@@ -132,7 +133,7 @@ static void lm_cross_entropy(void *lse, double *nll, double *uniform, bool *corr
                              const int32_t *labels, int64_t rows, int64_t V) {
     for (int64_t row = 0; row < rows; row++) {
         const real *x = (const real *)logits + row * V;
-        const double log_sum = logsumexp(x, V);
+        const double log_sum = logsumexp(x, V, -1);
         double total = 0;
         for (int64_t v = 0; uniform && v < V; v++) total += (double)x[v];
         assert(labels[row] >= 0 && labels[row] < V);
@@ -153,29 +154,41 @@ static void lm_cross_entropy_backward(void *dlogits, double scale, const void *l
         }
 }
 
+/* What is taken out is not looked at, but for being a number: NaN is not hidden. */
+static double left_out(const real *x, const real *base, int64_t at) {
+    return at < 0 ? 0 : 0 * ((double)x[at] + (double)base[at]);
+}
+
 /* What is summed is divided by the sum of the very same q, so that its rounding does not show in kl. */
-static void lm_compare(double *ce, double *kl, const void *logits, const void *base, int64_t rows, int64_t V) {
+static void lm_compare(double *ce, double *kl, const void *logits, const void *base, const int32_t *without,
+                       int64_t rows, int64_t V) {
     for (int64_t row = 0; row < rows; row++) {
         const real *x = (const real *)logits + row * V, *b = (const real *)base + row * V;
-        const double lse = logsumexp(x, V), lse_base = logsumexp(b, V);
+        const int64_t out = without ? without[row] : -1;
+        const double lse = logsumexp(x, V, out), lse_base = logsumexp(b, V, out), zero = left_out(x, b, out);
         double sum = 0, mean = 0, difference = 0;
         for (int64_t v = 0; v < V; v++) {
+            if (v == out) continue;
             const double q = exp((double)b[v] - lse_base);
             sum += q;
             mean += q * (double)x[v];
             difference += q * ((double)b[v] - (double)x[v]);
         }
-        ce[row] = lse - mean / sum;
-        kl[row] = difference / sum + (lse - lse_base);
+        ce[row] = kl[row] = zero;
+        if (V == 1 && out == 0) continue;
+        ce[row] += lse - mean / sum;
+        kl[row] += difference / sum + (lse - lse_base);
     }
 }
 
 static void lm_compare_backward(void *dlogits, bool add, double scale, const void *logits, const void *base,
-                                int64_t rows, int64_t V) {
+                                const int32_t *without, int64_t rows, int64_t V) {
     for (int64_t row = 0; row < rows; row++) {
         const real *x = (const real *)logits + row * V, *b = (const real *)base + row * V;
-        const double lse = logsumexp(x, V), lse_base = logsumexp(b, V);
+        const int64_t out = without ? without[row] : -1;
+        const double lse = logsumexp(x, V, out), lse_base = logsumexp(b, V, out), zero = left_out(x, b, out);
         for (int64_t v = 0; v < V; v++)
-            store((act *)dlogits + row * V + v, add, scale * (exp((double)x[v] - lse) - exp((double)b[v] - lse_base)));
+            store((act *)dlogits + row * V + v, add,
+                  scale * (v == out ? zero : exp((double)x[v] - lse) - exp((double)b[v] - lse_base)));
     }
 }
