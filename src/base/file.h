@@ -12,7 +12,7 @@
  * us wait for ever, and it may stand in a folder from elsewhere. */
 int lf_open_to_read(const char *path);
 FILE *lf_fopen_to_read(const char *path); /* the same; NULL and errno */
-/* The file's bytes plus a NUL; freed by lf_free. LF_EDATA above 2 GiB. */
+/* The file's bytes plus a NUL; freed by lf_free. LF_EDATA above 2 GiB, and of a pipe that nobody writes into. */
 lf_status lf_file_read(char **out, size_t *size, const char *path, lf_err *err);
 
 /* Its first `room` bytes, or as many as there are. */

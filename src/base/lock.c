@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
 
@@ -42,6 +43,14 @@ lf_status lf_lock_take(int *lock, const char *folder, bool wait, lf_err *err) {
 
 void lf_lock_drop(int lock) {
     if (lock >= 0) close(lock);
+}
+
+lf_status lf_lock_is_held(bool *held, const char *folder) {
+    int lock = -1;
+    const lf_status rc = lf_is_dir(folder) ? lf_lock_take(&lock, folder, false, NULL) : LF_ENOTFOUND;
+    *held = !rc && lock < 0;
+    if (!rc) lf_lock_drop(lock);
+    return rc == LF_EINTERRUPTED ? rc : LF_OK;
 }
 
 /* ---- whose ---- */

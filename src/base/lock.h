@@ -10,6 +10,9 @@
  * locks). */
 lf_status lf_lock_take(int *lock, const char *folder, bool wait, lf_err *err);
 void lf_lock_drop(int lock); /* -1 is allowed */
+/* Has another one the lock of a folder? false where there is no such folder, or no locks. LF_EINTERRUPTED alone is an
+ * error: nothing was found out. */
+lf_status lf_lock_is_held(bool *held, const char *folder);
 
 /* Who has the lock of a folder, for people: "process 1234 on thishost"; "a process of another machine, or container"
  * where the kernel does not say (only of its own is it asked). */

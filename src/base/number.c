@@ -27,12 +27,25 @@ static void put(char *text, size_t size, double value, double plain, int digits)
 void lf_number_short(char *text, size_t size, double value) { put(text, size, value, 0.01, LF_SETTING_DIGITS); }
 void lf_number_rate(char *text, size_t size, double rate, int digits) { put(text, size, rate, 0.1, digits); }
 
-const char *lf_number_time(char *text, size_t size, double seconds) {
-    if (seconds < 120)
-        snprintf(text, size, "%.0f s", seconds);
-    else if (seconds < 2 * 3600)
-        snprintf(text, size, "%.0f min", seconds / 60);
+/* What is longer than some seconds, in these words. */
+static const char *put_time(char *text, size_t size, double seconds, const char *minutes, const char *hours) {
+    if (seconds < 2 * 3600)
+        snprintf(text, size, "%.0f %s", seconds / 60, minutes);
     else
-        snprintf(text, size, "%.1f h", seconds / 3600);
+        snprintf(text, size, "%.1f %s", seconds / 3600, hours);
+    return text;
+}
+
+enum { IN_SECONDS = 120 }; /* what is shorter */
+
+const char *lf_number_time(char *text, size_t size, double seconds) {
+    if (seconds >= IN_SECONDS) return put_time(text, size, seconds, "min", "h");
+    snprintf(text, size, "%.0f s", seconds);
+    return text;
+}
+
+const char *lf_number_duration(char *text, size_t size, double seconds) {
+    if (seconds >= IN_SECONDS) return put_time(text, size, seconds, "minutes", "hours");
+    snprintf(text, size, "%.3g s", seconds);
     return text;
 }

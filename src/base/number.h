@@ -12,5 +12,7 @@ void lf_number_short(char *text, size_t size, double value);
 void lf_number_rate(char *text, size_t size, double rate, int digits);
 /* How long something takes: "45 s", "12 min" from two minutes, "2.5 h" from two hours. Returns text. */
 const char *lf_number_time(char *text, size_t size, double seconds);
+/* The same within a sentence, of what was estimated: "4.56 s", "12 minutes", "2.5 hours". */
+const char *lf_number_duration(char *text, size_t size, double seconds);
 
 #endif

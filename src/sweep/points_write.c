@@ -50,13 +50,11 @@ static lf_status write_config(const lf_points *p, lf_err *err) {
 }
 
 static lf_status check_run_free(const char *dir, lf_err *err) {
-    int lock;
+    bool held;
     char who[400];
-    if (!lf_is_dir(dir)) return LF_OK;
-    const lf_status rc = lf_lock_take(&lock, dir, false, NULL);
-    if (rc) return rc == LF_EINTERRUPTED ? lf_fail(err, rc, "interrupted") : LF_OK; /* no locks here: no answer */
-    lf_lock_drop(lock);
-    if (lock >= 0) return LF_OK;
+    const lf_status rc = lf_lock_is_held(&held, dir);
+    if (rc) return lf_fail(err, rc, "interrupted");
+    if (!held) return LF_OK;
     lf_lock_name_holder(who, sizeof who, dir);
     return lf_fail(err, LF_EFAIL, "%s: a run is at work there (%s); wait for it, or choose another output_dir", dir,
                    who);

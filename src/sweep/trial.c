@@ -4,9 +4,10 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "base/obj.h"
-#include "train/estimate.h"
 #include "train/fitting.h"
+#include "train/run.h"
 
 static const lf_point *first_to_do(const lf_points *p) {
     for (int64_t i = 0; i < p->n; i++)
@@ -35,7 +36,7 @@ static void say(const lf_points *p, const lf_point *at, const whole *w) {
         "%lld runs to do, %lld at a time, each as the one that was tried (%s): about %s by this process alone, %.0f "
         "MB at once, %.0f steps",
         (long long)lf_points_count(p, LF_POINT_TODO), (long long)lf_cfg_i64(p->cfg, LF_jobs), at->name,
-        lf_duration_text(time, sizeof time, w->seconds), w->peak_mb, w->steps);
+        lf_number_duration(time, sizeof time, w->seconds), w->peak_mb, w->steps);
 }
 
 static cJSON *to_json(const lf_points *p, const lf_point *at, const cJSON *plan, const whole *w) {

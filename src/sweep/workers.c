@@ -121,11 +121,8 @@ static bool any_left(const pool *l) {
 
 /* A run whose sweep was killed may still be writing its checkpoint, on this machine. */
 static bool is_busy(const lf_point *at) {
-    int lock;
-    const lf_status rc = lf_is_dir(at->run_dir) ? lf_lock_take(&lock, at->run_dir, false, NULL) : LF_ENOTFOUND;
-    if (rc) return rc == LF_EINTERRUPTED; /* others: there is none, or folders have no locks here */
-    lf_lock_drop(lock);
-    return lock < 0;
+    bool held;
+    return lf_lock_is_held(&held, at->run_dir) || held;
 }
 
 /* Another process has run it. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/number.h"
 #include "base/obj.h"
 #include "train/remedies.h"
 
@@ -170,24 +171,14 @@ lf_status lf_run_estimate(lf_run *run, lf_estimate *out, lf_err *err) {
     return rc;
 }
 
-const char *lf_duration_text(char *text, size_t size, double seconds) {
-    if (seconds < 120)
-        snprintf(text, size, "%.3g s", seconds);
-    else if (seconds < 2 * 3600)
-        snprintf(text, size, "%.0f minutes", seconds / 60);
-    else
-        snprintf(text, size, "%.1f hours", seconds / 3600);
-    return text;
-}
-
 void lf_estimate_say(const lf_run *run, const lf_estimate *e) {
     char all[32], steps[32], judging[32], shared[80] = "";
     if (e->mapped_mb >= 1)
         snprintf(shared, sizeof shared, " (%.0f MB of it the model's file, which other runs share)", e->mapped_mb);
     lf_info("it will take about %.0f MB at its peak%s and %s: %lld steps %s, evaluations %s", e->peak_mb, shared,
-            lf_duration_text(all, sizeof all, e->train_seconds + e->judging_seconds), (long long)run->total_steps,
-            lf_duration_text(steps, sizeof steps, e->train_seconds),
-            lf_duration_text(judging, sizeof judging, e->judging_seconds));
+            lf_number_duration(all, sizeof all, e->train_seconds + e->judging_seconds), (long long)run->total_steps,
+            lf_number_duration(steps, sizeof steps, e->train_seconds),
+            lf_number_duration(judging, sizeof judging, e->judging_seconds));
 }
 
 cJSON *lf_estimate_json(const lf_estimate *e) {

@@ -16,7 +16,6 @@ typedef struct lf_estimate {
  * afterwards. */
 lf_status lf_run_estimate(lf_run *run, lf_estimate *out, lf_err *err);
 void lf_estimate_say(const lf_run *run, const lf_estimate *e);
-const char *lf_duration_text(char *text, size_t size, double seconds); /* "8 minutes" */
 cJSON *lf_estimate_json(const lf_estimate *e);
 
 #endif

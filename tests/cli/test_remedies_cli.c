@@ -228,6 +228,14 @@ static void test_replay_is_the_mixed_batch(void **state) {
     near(distance("two", "pieces"), 0, 2e-6);
 }
 
+/* A run next to without the term, and one with it: the second is nearer to the base. */
+static void holds_nearer(const char *on, const char *without, const char *with) {
+    must(text("%s --max_steps 20 --kl_weight 1e-9 --output_dir %s", on, without), 0);
+    must(text("%s --max_steps 20 --kl_weight 10 --output_dir %s", on, with), 0);
+    const double far = last_logged(without, "kl") / 1e-9, close = last_logged(with, "kl") / 10;
+    if (!(close > 0 && close < far / 2)) fail_msg("KL is %g with the term, and %g next to without", close, far);
+}
+
 /* Of next tokens the base is asked again, by a pass without the adapter: at the start both say the same, to the last
  * bit, whatever the start, and what holds harder leaves the model nearer. */
 static void test_kl_holds(void **state) {
@@ -235,10 +243,7 @@ static void test_kl_holds(void **state) {
     static const char on[] = PLAIN "--init pissa --kl_data old.jsonl ";
     must(text("%s --max_steps 1 --kl_weight 1 --output_dir first", on), 0);
     near(last_logged("first", "kl"), 0, 0);
-    must(text("%s --max_steps 20 --lr 4e-3 --kl_weight 1e-9 --output_dir far", on), 0);
-    must(text("%s --max_steps 20 --lr 4e-3 --kl_weight 10 --output_dir close", on), 0);
-    const double far = last_logged("far", "kl") / 1e-9, close = last_logged("close", "kl") / 10;
-    if (!(close > 0 && close < far / 2)) fail_msg("KL is %g with the term, and %g next to without", close, far);
+    holds_nearer(PLAIN "--init pissa --kl_data old.jsonl --lr 4e-3", "far", "close");
     must(text("%s --max_steps 4 --kl_weight 1 --gradient_checkpointing true --output_dir again", on), 0);
     must(text("%s --max_steps 4 --kl_weight 1 --output_dir once", on), 0);
     same_files("once/adapter/adapter_model.safetensors", "again/adapter/adapter_model.safetensors");
@@ -257,10 +262,7 @@ static void test_kl_without_the_target(void **state) {
     static const char on[] = PLAIN "--init pissa --lr 4e-3 ";
     must(text("%s --max_steps 1 --kl_weight 1 --kl_mask_target true --output_dir rest-first", on), 0);
     near(last_logged("rest-first", "kl"), 0, 0);
-    must(text("%s --max_steps 20 --kl_weight 1e-9 --kl_mask_target true --output_dir rest-far", on), 0);
-    must(text("%s --max_steps 20 --kl_weight 10 --kl_mask_target true --output_dir rest-near", on), 0);
-    const double far = last_logged("rest-far", "kl") / 1e-9, close = last_logged("rest-near", "kl") / 10;
-    if (!(close > 0 && close < far / 2)) fail_msg("KL is %g with the term, and %g next to without", close, far);
+    holds_nearer(PLAIN "--init pissa --lr 4e-3 --kl_mask_target true", "rest-far", "rest-near");
     /* what is not given is train_data, and as many of them */
     must(text("%s --max_steps 4 --kl_weight 1 --kl_mask_target true --max_train_samples 9 --output_dir own", on), 0);
     assert_non_null(strstr(output, "KL, on which the model is to say what the base says: 9 documents"));

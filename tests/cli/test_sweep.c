@@ -267,15 +267,6 @@ static int64_t lines_with(const char *file, const char *words) {
     return lines;
 }
 
-/* The reader's own bytes fill the pipe: a run stands when it says its first word. */
-static int hold_at_once(const char *name) {
-    const int fd = hold(name);
-    char page[PIPE_HOLDS];
-    memset(page, '.', sizeof page);
-    assert_int_equal(write(fd, page, sizeof page), PIPE_HOLDS);
-    return fd;
-}
-
 /* Three processes on six points. The one that has the first is killed while that run stands; the others do what is
  * left, also that one, and each point is run to its end once. */
 static void test_three_processes_one_is_killed(void **state) {

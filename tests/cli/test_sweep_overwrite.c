@@ -71,15 +71,6 @@ static void test_the_last_one_wipes_nothing(void **state) {
     assert_true(is_there("late/runs/seed=1/all_results.json"));
 }
 
-/* The reader's own bytes fill the pipe: a run stands when it says its first word. */
-static int hold_at_once(const char *name) {
-    const int fd = hold(name);
-    char page[PIPE_HOLDS];
-    memset(page, '.', sizeof page);
-    assert_int_equal(write(fd, page, sizeof page), PIPE_HOLDS);
-    return fd;
-}
-
 /* Who comes while others are at work joins them, and takes their number of threads. */
 static void test_who_comes_later_joins(void **state) {
     (void)state;

@@ -180,19 +180,21 @@ static void course(FILE *f, const lf_told *t) {
                    {"fwt", "FWT", false},
                    {"forgetting", "forgetting", false},
                    {"base_retention", "kept of the base's, %", true}};
+    enum { N = sizeof columns / sizeof *columns };
+    bool shown_at[N];
     if (average && cJSON_GetArraySize(rows)) {
         fputs("<h2>After each task</h2>\n", f);
         lf_html_table_begin(f);
         lf_html_column(f, "after", false);
-        for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-            if (has_any(rows, columns[i].name)) lf_html_column(f, columns[i].title, true);
+        for (size_t i = 0; i < N; i++)
+            if ((shown_at[i] = has_any(rows, columns[i].name))) lf_html_column(f, columns[i].title, true);
         lf_html_rows(f);
         cJSON_ArrayForEach(row, rows) {
             fputs("<tr><th>", f);
             lf_html_value(f, cJSON_GetObjectItemCaseSensitive(row, "after"));
             fputs("</th>", f);
-            for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-                if (has_any(rows, columns[i].name)) course_cell(f, t, row, columns[i].name, columns[i].share);
+            for (size_t i = 0; i < N; i++)
+                if (shown_at[i]) course_cell(f, t, row, columns[i].name, columns[i].share);
             fputs("</tr>\n", f);
         }
         lf_html_table_end(f);
